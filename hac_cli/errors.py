@@ -1,0 +1,51 @@
+"""What can go wrong, as exceptions: each kind carries the exit code of the command line.
+
+A message says what is wrong and what to do about it, in one line, without the file's name; ``path`` holds the
+name where there is one, and the command line prints ``hac: PATH: message``.
+"""
+
+from __future__ import annotations
+
+
+class HacError(Exception):
+    """Base of every error that HAC raises on purpose. ``exit_code`` is the process's exit status."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, path: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class UsageError(HacError):
+    """Arguments that do not make sense together, or a refusal that an option lifts."""
+
+    exit_code = 2
+
+
+class InputError(HacError):
+    """The input is missing, is not audio, or ends before it should."""
+
+    exit_code = 3
+
+
+class OutputError(HacError):
+    """The output can't be written: it exists, the disk is full, the folder is missing."""
+
+    exit_code = 4
+
+
+class CorruptError(HacError):
+    """A ``.hac`` file is damaged, truncated, or not a ``.hac`` file at all."""
+
+    exit_code = 5
+
+
+class ModelError(HacError):
+    """The model that a file or a user names is missing, or its weights are not the right ones."""
+
+    exit_code = 6
