@@ -1,0 +1,84 @@
+"""Reconstruction losses on waveforms and spectrograms. Signals are ``[B, T]``."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+LEVEL_FLOOR = 1e-3  # -60 dBFS: below it, quieter is not held to be as different as it would be above
+
+
+def mel_filters(bins: int, mels: int, sample_rate: int) -> Tensor:
+    """Triangular filters ``[bins, mels]`` on the mel scale 2595·log10(1 + f/700) (O'Shaughnessy, 1987), each of
+    unit sum, so that a filter gives the mean power in its band."""
+
+    def to_mel(hertz: float) -> float:
+        return 2595 * math.log10(1 + hertz / 700)
+
+    edges = torch.linspace(0, to_mel(sample_rate / 2), mels + 2, dtype=torch.float64)
+    edges = 700 * (10 ** (edges / 2595) - 1)
+    hertz = torch.linspace(0, sample_rate / 2, bins, dtype=torch.float64)[:, None]
+    rise = (hertz - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    fall = (edges[2:] - hertz) / (edges[2:] - edges[1:-1])
+    filters = torch.minimum(rise, fall).clamp_min(0)
+    nearest = (hertz - edges[1:-1]).abs().argmin(0)
+    filters[nearest, torch.arange(mels)] += 1e-3  # a band narrower than a bin still sees its nearest bin
+    return (filters / filters.sum(0)).float()
+
+
+class SpectralLoss(nn.Module):
+    """Mean distance of log and of linear spectrograms over several windows.
+
+    With ``mels`` the power is pooled into mel bands first (more bands for longer windows); without, every STFT
+    bin counts. The log part hears quiet detail, the linear part (spectral convergence, Arık et al., 2018) loud
+    detail.
+    """
+
+    def __init__(
+        self,
+        windows: tuple[int, ...] = (128, 256, 512, 1024, 2048),
+        mels: tuple[int, ...] | None = (12, 24, 48, 80, 120),
+        sample_rate: int = 24_000,
+        linear_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.windows, self.linear_weight, self.pooled = windows, linear_weight, mels is not None
+        for index, window in enumerate(windows):
+            self.register_buffer(f"window{window}", torch.hann_window(window), persistent=False)
+            if mels is not None:
+                filters = mel_filters(window // 2 + 1, mels[index], sample_rate)
+                self.register_buffer(f"filters{window}", filters, persistent=False)
+
+    def magnitudes(self, signal: Tensor, window: int) -> Tensor:
+        """Magnitude spectrogram ``[B, steps, bands]`` with a hop of a quarter window; of a full-scale sine the
+        peak is about 1/2."""
+        taper = getattr(self, f"window{window}")
+        spectrum = torch.stft(signal, window, window // 4, window=taper, return_complex=True)
+        power = torch.view_as_real(spectrum).square().sum(-1).transpose(1, 2) * (4 / window**2)
+        if self.pooled:
+            power = power @ getattr(self, f"filters{window}")
+        return (power + 1e-9).sqrt()
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        total = output.new_zeros(())
+        for window in self.windows:
+            y = self.magnitudes(output, window)
+            with torch.no_grad():
+                x = self.magnitudes(target, window)
+            log = (y.log() - x.log()).abs().mean()
+            linear = (y - x).square().sum((1, 2)).sqrt() / (x.square().sum((1, 2)).sqrt() + 1e-4)
+            total = total + log + self.linear_weight * linear.mean()
+        return total / len(self.windows)
+
+
+def normalize_level(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Both signals divided by the target's RMS, so that quiet and loud clips weigh the same."""
+    rms = target.square().mean(-1, keepdim=True).sqrt().clamp_min(LEVEL_FLOOR)
+    return output / rms, target / rms
+
+
+def waveform_loss(output: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute difference of samples."""
+    return (output - target).abs().mean()

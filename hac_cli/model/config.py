@@ -1,0 +1,69 @@
+"""The network's shape, as frozen dataclasses: everything that must be known to build it, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hac_cli.errors import ModelError
+
+MAX_PARAMETERS = 4_000_000
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of one codec network. Widths, blocks and strides are listed from the waveform inwards.
+
+    ``look_ahead`` is in samples: the decoder's output is the input delayed by that much, so that the network may
+    use the future without any layer that is not causal.
+    """
+
+    name: str = "v2"
+    sample_rate: int = 24_000
+    strides: tuple[int, ...] = (20, 4, 2, 2)
+    widths: tuple[int, ...] = (48, 96, 176, 304)
+    blocks: tuple[int, ...] = (1, 1, 2, 4)
+    dilations: tuple[int, ...] = (1, 2, 4)
+    kernel: int = 7
+    expansion: int = 2
+    bits_per_token: int = 18
+    look_ahead: int = 640
+    feature_scaling: Literal["std", "mean_abs"] = "std"
+    scale_tracking: Literal["ema", "batch"] = "ema"
+
+    def __post_init__(self) -> None:
+        if not len(self.strides) == len(self.widths) == len(self.blocks):
+            raise ModelError("strides, widths and blocks must have one entry for each stage")
+
+    @property
+    def hop_length(self) -> int:
+        """Samples in a frame."""
+        return math.prod(self.strides)
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames in a second."""
+        return self.sample_rate / self.hop_length
+
+    @property
+    def latency_seconds(self) -> float:
+        """Algorithmic latency: one whole frame has to be there, and the look-ahead after it."""
+        return (self.hop_length + self.look_ahead) / self.sample_rate
+
+    @property
+    def bitrate(self) -> float:
+        """Payload bits in a second of one channel, before any entropy coding."""
+        return self.frame_rate * self.bits_per_token
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """Raises ModelError on a key that is not a field."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ModelError(f"unknown model setting {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})

@@ -1,0 +1,206 @@
+"""Causal layers on ``[B, T, C]``, each with an explicit state: ``(input, past) -> (output, past)``.
+
+Every layer that looks back keeps the last ``context`` steps of its own input and nothing else; a fresh stream
+starts from zeros. Offline coding and streaming are the same forward, in one call or in many.
+
+The layout is the fast one on a CPU: pointwise convolutions are ``Linear``, depthwise ones a few shifted
+multiply-adds which ``torch.compile`` fuses; ``conv1d`` with groups is many times slower, most of all backwards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+State = tuple[Tensor, ...]
+
+
+class Snake(nn.Module):
+    """``x + sin²(αx)/α`` with one learned α a channel (Ziyin et al., 2020, "Neural Networks Fail to Learn Periodic
+    Functions and How to Fix It")."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.sin(self.alpha * x).square() / (self.alpha + 1e-6)
+
+
+class FeatureScale(nn.Module):
+    """Divides a feature map by how large each of its channels is, and subtracts its mean where ``center`` is set.
+
+    ``tracking='ema'``: the running statistics are used in training too, and no gradient flows through them (v2).
+    ``tracking='batch'``: the batch's own statistics with their gradient (v1). At inference both are constants,
+    which ``fold`` moves into the neighbouring weights.
+    """
+
+    scale: Tensor
+    mean: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        kind: Literal["std", "mean_abs"] = "std",
+        tracking: Literal["ema", "batch"] = "ema",
+        center: bool = False,
+        momentum: float = 0.02,
+    ) -> None:
+        super().__init__()
+        self.kind, self.tracking, self.center, self.momentum = kind, tracking, center, momentum
+        self.register_buffer("scale", torch.ones(channels))
+        self.register_buffer("mean", torch.zeros(channels))
+
+    def measure(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and mean of each channel over batch and time, in float32."""
+        x = x.float()
+        mean = x.mean((0, 1))
+        scale = (x.square().mean((0, 1)) - mean.square()).clamp_min(1e-8).sqrt()
+        if self.kind == "mean_abs":
+            scale = x.abs().mean((0, 1)).clamp_min(1e-4)
+        return scale, mean
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale, mean = self.scale, self.mean
+        if self.training:
+            batch_scale, batch_mean = self.measure(x if self.tracking == "batch" else x.detach())
+            with torch.no_grad():
+                self.scale.lerp_(batch_scale.detach(), self.momentum)
+                self.mean.lerp_(batch_mean.detach(), self.momentum)
+            if self.tracking == "batch":
+                scale, mean = batch_scale, batch_mean
+        if self.center:
+            x = x - mean.to(x.dtype)
+        return x / scale.to(x.dtype).clamp_min(1e-4)
+
+
+class Causal(nn.Module):
+    """A layer whose output at a step depends on that step and the ``context`` steps before it."""
+
+    context: int
+    channels: int
+
+    def fresh(self, batch: int, like: Tensor) -> Tensor:
+        return like.new_zeros(batch, self.context, self.channels)
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """x ``[B, T, C]`` and past ``[B, context, C]`` give y and the next past."""
+        x = torch.cat([past, x], 1)
+        return self.convolve(x), x[:, x.shape[1] - self.context :]
+
+    def convolve(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class Depthwise(Causal):
+    """Depthwise convolution of odd or even ``kernel``, dilated, without stride."""
+
+    def __init__(self, channels: int, kernel: int, dilation: int) -> None:
+        super().__init__()
+        self.kernel, self.dilation, self.channels = kernel, dilation, channels
+        self.context = (kernel - 1) * dilation
+        self.weight = nn.Parameter(torch.randn(kernel, channels) / math.sqrt(kernel))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def convolve(self, x: Tensor) -> Tensor:
+        steps = x.shape[1] - self.context
+        y = self.bias + x[:, :steps] * self.weight[0]
+        for k in range(1, self.kernel):
+            start = k * self.dilation
+            y = y + x[:, start : start + steps] * self.weight[k]
+        return y
+
+
+class Down(Causal):
+    """Separable strided convolution: depthwise with kernel 2·stride and ``outputs/inputs`` filters a channel, then
+    pointwise. On a single input channel the depthwise half alone is already a dense convolution."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.stride, self.channels, self.context = stride, inputs, stride
+        self.multiplier = math.ceil(outputs / inputs)
+        kernel = 2 * stride
+        self.weight = nn.Parameter(torch.randn(kernel, inputs, self.multiplier) / math.sqrt(kernel))
+        self.pointwise = nn.Linear(inputs * self.multiplier, outputs)
+
+    def convolve(self, x: Tensor) -> Tensor:
+        batch, steps, channels = x.shape
+        x = x.reshape(batch, steps // self.stride, self.stride, channels)
+        if channels == 1:
+            pairs = torch.cat([x[:, :-1, :, 0], x[:, 1:, :, 0]], -1)
+            return self.pointwise(pairs @ self.weight[:, 0])
+        old, new = x[:, :-1, :, :, None], x[:, 1:, :, :, None]
+        y = torch.zeros((), dtype=x.dtype, device=x.device)
+        for k in range(self.stride):
+            y = y + old[:, :, k] * self.weight[k] + new[:, :, k] * self.weight[self.stride + k]
+        return self.pointwise(y.flatten(2))
+
+
+class Up(Causal):
+    """Mirror image of ``Down``: pointwise to ``multiplier`` maps an output channel, then a depthwise transposed
+    convolution of kernel 2·stride that sums them."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.stride, self.outputs, self.channels, self.context = stride, outputs, inputs, 1
+        self.multiplier = math.ceil(inputs / outputs)
+        self.pointwise = nn.Linear(inputs, outputs * self.multiplier)
+        scale = math.sqrt(2 * self.multiplier)
+        self.weight = nn.Parameter(torch.randn(2 * stride, outputs, self.multiplier) / scale)
+
+    def convolve(self, x: Tensor) -> Tensor:
+        maps = self.pointwise(x).unflatten(-1, (self.outputs, self.multiplier))
+        old, new = maps[:, :-1], maps[:, 1:]
+        if self.outputs == 1:
+            pairs = torch.cat([old[:, :, 0], new[:, :, 0]], -1)
+            weight = torch.cat([self.weight[self.stride :, 0], self.weight[: self.stride, 0]], -1)
+            return (pairs @ weight.t()).flatten(1)[..., None]
+        phases = [
+            (new * self.weight[j] + old * self.weight[self.stride + j]).sum(-1) for j in range(self.stride)
+        ]
+        return torch.stack(phases, 2).flatten(1, 2)
+
+
+class Block(nn.Module):
+    """Residual separable block: feature scaling, depthwise, pointwise up, Snake, pointwise down."""
+
+    def __init__(self, channels: int, kernel: int, dilation: int, expansion: int, scale: FeatureScale) -> None:
+        super().__init__()
+        self.scale = scale
+        self.depthwise = Depthwise(channels, kernel, dilation)
+        self.wide = nn.Linear(channels, expansion * channels)
+        self.snake = Snake(expansion * channels)
+        self.narrow = nn.Linear(expansion * channels, channels)
+        self.gain = nn.Parameter(torch.full((channels,), 0.3))
+
+    def fresh(self, batch: int, like: Tensor) -> Tensor:
+        return self.depthwise.fresh(batch, like)
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        y, past = self.depthwise(self.scale(x), past)
+        return x + self.gain * self.narrow(self.snake(self.wide(y))), past
+
+
+class Chain(nn.ModuleList):
+    """Layers one after the other; the state is one tensor for each layer that looks back, in order."""
+
+    def __init__(self, layers: Iterable[nn.Module]) -> None:
+        super().__init__(layers)
+
+    def fresh(self, batch: int, like: Tensor) -> State:
+        """The state of a stream that has not begun."""
+        return tuple(layer.fresh(batch, like) for layer in self if hasattr(layer, "fresh"))
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        pasts, after = iter(state), []
+        for layer in self:
+            if hasattr(layer, "fresh"):
+                x, past = layer(x, next(pasts))
+                after.append(past)
+            else:
+                x = layer(x)
+        return x, tuple(after)

@@ -1,0 +1,67 @@
+"""The look-up-free binary quantizer: 18 latents, each becomes its sign, and the signs are the token.
+
+The kind of quantizer that MAGVIT-v2 introduced and MaskBit uses (Yu et al., 2023; Weber et al., 2024). Bit i of a
+token is latent i: 1 when the latent is greater than 0. There is no codebook; the decoder is given the signs.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def binarize(latents: Tensor) -> Tensor:
+    """Latents ``[B, F, D]`` to signs -1 and +1 (0 gives -1); the gradient is that of ``tanh`` (straight through)."""
+    soft = torch.tanh(latents)
+    hard = torch.where(latents > 0, 1.0, -1.0).to(soft.dtype)
+    return soft + (hard - soft).detach()
+
+
+def to_tokens(latents: Tensor) -> Tensor:
+    """Latents ``[B, F, D]`` to tokens ``[B, F, 1]`` (int64). Integers come from booleans, never from floats."""
+    bits = (latents > 0).long()
+    return (bits << torch.arange(bits.shape[-1], device=bits.device)).sum(-1, keepdim=True)
+
+
+def to_signs(tokens: Tensor, bits_per_token: int) -> Tensor:
+    """Tokens ``[B, F, 1]`` to signs ``[B, F, D]`` (float32)."""
+    bits = (tokens >> torch.arange(bits_per_token, device=tokens.device)) & 1
+    return bits.float() * 2 - 1
+
+
+def entropy_gap(latents: Tensor, group: int = 6) -> Tensor:
+    """How far the bits are from being certain each and uniform together: 0 at best, in bits a bit.
+
+    H(bit | latent) - H(group of bits) over the batch, for random groups of ``group`` bits: the joint entropy over
+    all 2^18 tokens doesn't fit in memory, and that of single bits alone doesn't see bits that say the same.
+    """
+    p = torch.sigmoid(2 * latents.float()).flatten(0, 1)
+    p = p[:, torch.randperm(p.shape[-1], device=p.device)]
+    certain = _binary_entropy(p).mean()
+    joint = torch.stack([_joint_entropy(part) for part in p.split(group, -1)]).sum() / p.shape[-1]
+    return certain + 1.0 - joint
+
+
+def commitment(latents: Tensor) -> Tensor:
+    """Mean squared distance of the soft bit ``tanh(latent)`` from its sign."""
+    return (1 - torch.tanh(latents.float()).abs()).square().mean()
+
+
+def bit_entropy(latents: Tensor) -> Tensor:
+    """Entropy in bits of each bit's balance over batch and time: ``[D]``."""
+    return _binary_entropy((latents > 0).float().mean((0, 1)))
+
+
+def _binary_entropy(p: Tensor) -> Tensor:
+    p = p.clamp(1e-6, 1 - 1e-6)
+    return -(p * p.log2() + (1 - p) * (1 - p).log2())
+
+
+def _joint_entropy(p: Tensor) -> Tensor:
+    """Entropy in bits of the mean distribution over the 2^n values of n bits, from ``p [N, n]``."""
+    joint = torch.ones_like(p[:, :1])
+    for i in range(p.shape[-1]):
+        bit = p[:, i : i + 1]
+        joint = torch.cat([joint * (1 - bit), joint * bit], -1)
+    mean = joint.mean(0).clamp_min(1e-9)
+    return -(mean * mean.log2()).sum()
