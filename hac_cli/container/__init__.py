@@ -1,0 +1,25 @@
+"""The ``.hac`` container: headers, blocks of tokens, and everything that notices damage.
+
+``format_spec.md`` describes the bytes. Only numpy and the standard library are used here, no model.
+"""
+
+from hac_cli.container.header import Header
+from hac_cli.container.reader import Block, Damage, Reader
+from hac_cli.container.registry import CODEC_SAMPLE_RATE, FORMAT_VERSION, MODELS
+from hac_cli.container.summary import Summary
+from hac_cli.container.verify import Report, verify
+from hac_cli.container.writer import Writer
+
+__all__ = [
+    "CODEC_SAMPLE_RATE",
+    "FORMAT_VERSION",
+    "MODELS",
+    "Block",
+    "Damage",
+    "Header",
+    "Reader",
+    "Report",
+    "Summary",
+    "Writer",
+    "verify",
+]

@@ -1,0 +1,164 @@
+"""The frame around every payload, and the end block's payload. See ``format_spec.md``, "Blocks"."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from hac_cli.container.header import Header
+from hac_cli.container.packing import TokenDigest
+from hac_cli.errors import CorruptError
+
+SYNC = b"\xf5\xb1"  # F5 never occurs in UTF-8, and the pair does not overlap itself
+BLOCK_HEADER_SIZE = 8
+CRC_SIZE = 4
+MIN_BLOCK_SIZE = BLOCK_HEADER_SIZE + CRC_SIZE
+
+DATA = 0x01
+END = 0x02
+SKIPPABLE = 0x80
+_KIND_BITS = 0x8F  # the rest of the byte, bits 4 to 6, are flags
+SHORT = 0x10  # flag of a data block: fewer frames than usual, counted by the payload's first two bytes
+
+MAX_BLOCKS = 1 << 32
+MAX_GAP = 1 << 20  # blocks; how far ahead a block is recognised behind a hole
+
+_HEADER = struct.Struct("<2sBHHB")
+_U32 = struct.Struct("<I")
+_U16 = struct.Struct("<H")
+
+
+def _crc8_table() -> bytes:
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = (value << 1) ^ (0x107 if value & 0x80 else 0)
+        table.append(value)
+    return bytes(table)
+
+
+_CRC8 = _crc8_table()
+
+
+def check_byte(data: bytes) -> int:
+    """CRC-8, polynomial x^8 + x^2 + x + 1, start 0, as in FLAC's frame header (RFC 9639, section 9.1.8)."""
+    crc = 0
+    for byte in data:
+        crc = _CRC8[crc ^ byte]
+    return crc
+
+
+class BlockHeader(NamedTuple):
+    """The eight bytes before a payload, without sync and check byte."""
+
+    tag: int
+    number_low: int
+    length: int
+
+    @property
+    def kind(self) -> int:
+        return self.tag & _KIND_BITS
+
+    @property
+    def flags(self) -> int:
+        return self.tag & ~_KIND_BITS
+
+    @property
+    def skippable(self) -> bool:
+        return bool(self.tag & SKIPPABLE)
+
+    @property
+    def block_size(self) -> int:
+        return BLOCK_HEADER_SIZE + self.length + CRC_SIZE
+
+    def pack(self) -> bytes:
+        data = _HEADER.pack(SYNC, self.tag, self.number_low, self.length, 0)[:-1]
+        return data + bytes([check_byte(data)])
+
+    @classmethod
+    def unpack(cls, data: bytes) -> BlockHeader:
+        """Raises CorruptError where no block header stands."""
+        sync, tag, number_low, length, check = _HEADER.unpack(data)
+        if sync != SYNC or check_byte(data[:-1]) != check:
+            raise CorruptError("no block begins where one should")
+        return cls(tag, number_low, length)
+
+
+def pack_block(header_crc: int, number: int, tag: int, payload: bytes) -> bytes:
+    """A whole block. ``number`` counts the data blocks before it."""
+    data = BlockHeader(tag, number & 0xFFFF, len(payload)).pack() + payload
+    return data + _U32.pack(_checksum(header_crc, data, number))
+
+
+def find_number(header_crc: int, block: bytes, candidates: Iterable[int]) -> int | None:
+    """Which of the candidate numbers a whole block's checksum was made with; None: none, it is damaged."""
+    data, stored = block[:-CRC_SIZE], _U32.unpack(block[-CRC_SIZE:])[0]
+    state = _checksum(header_crc, data)
+    return next((number for number in candidates if zlib.crc32(_U32.pack(number), state) == stored), None)
+
+
+def _checksum(header_crc: int, data: bytes, number: int | None = None) -> int:
+    """CRC-32 over the header's CRC, the block, and the full number, of which the block holds 16 bits.
+
+    The number comes last so that many candidates can be tried without going over the payload again.
+    """
+    state = zlib.crc32(data, zlib.crc32(_U32.pack(header_crc)))
+    return state if number is None else zlib.crc32(_U32.pack(number), state)
+
+
+def pack_data(raw: bytes, frames: int, header: Header) -> tuple[int, bytes]:
+    """Tag and payload of a data block that holds ``frames`` frames, given the frames' coded bytes."""
+    if frames == header.frames_per_block:
+        return DATA, raw
+    return DATA | SHORT, _U16.pack(frames) + raw
+
+
+def unpack_data(block: BlockHeader, payload: bytes, header: Header) -> tuple[int, bytes]:
+    """Number of frames and their coded bytes. Raises CorruptError where the count breaks the limits."""
+    if not block.flags & SHORT:
+        return header.frames_per_block, payload
+    frames: int = _U16.unpack_from(payload)[0]
+    if not 0 < frames < header.frames_per_block:
+        raise CorruptError("a short block's number of frames is out of its limits")
+    return frames, payload[_U16.size :]
+
+
+class End(NamedTuple):
+    """Payload of the end block; ``samples`` per channel at the original rate."""
+
+    samples: int
+    data_blocks: int
+    last_frames: int
+    digest: bytes
+
+    def frames(self, header: Header) -> int:
+        """Frames per channel of the whole file."""
+        return max(0, self.data_blocks - 1) * header.frames_per_block + self.last_frames
+
+    def pack(self) -> bytes:
+        return _END.pack(*self)
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> End:
+        return cls(*_END.unpack(payload))
+
+    def check(self, header: Header) -> None:
+        """Raises CorruptError where a count breaks the limits."""
+        most = header.frames_per_block if self.data_blocks else 0
+        if not min(1, most) <= self.last_frames <= most or self.samples > header.max_samples(self.frames(header)):
+            raise CorruptError("its counts are out of their limits")
+
+
+_END = struct.Struct(f"<QIH{TokenDigest.SIZE}s")
+END_SIZE = _END.size
+
+
+def length_fits(block: BlockHeader, header: Header) -> bool:
+    """Whether a block's payload length is possible: asked before the payload is waited for."""
+    if block.kind == DATA and block.flags & SHORT:
+        return _U16.size < block.length <= _U16.size + header.raw_size(header.frames_per_block - 1)
+    if block.kind == DATA:
+        return block.length == header.raw_size(header.frames_per_block)
+    return block.kind != END or block.length == END_SIZE

@@ -1,0 +1,180 @@
+"""The file header: what was recorded, which model coded it, how its tokens are laid out."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+from hac_cli.container.packing import PAYLOAD_CODINGS
+from hac_cli.container.registry import CODEC_SAMPLE_RATE, FORMAT_VERSION, MODELS
+from hac_cli.container.source import Source
+from hac_cli.errors import CorruptError, UsageError
+
+MAGIC = b"\x89HAC"
+HEADER_SIZE = 44
+MAX_PAYLOAD = 0xFFFF - 2  # a short block's payload needs two more bytes, and its length field has 16 bits
+DIGEST_SIZE = 8
+
+_LAYOUT = struct.Struct("<4s4BI4B4H8sQ")
+_CRC = struct.Struct("<I")
+_UNKNOWN_TOTAL = 0xFFFF_FFFF_FFFF_FFFF
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header of a ``.hac`` file.
+
+    ``sample_rate`` (Hz), ``channels`` and ``total_samples`` (per channel; None: not known when writing began)
+    are those of the original recording; ``hop_length`` and ``pre_skip`` count samples at ``CODEC_SAMPLE_RATE``.
+    ``weights_digest`` is the first 8 bytes of the SHA-256 of the weights file.
+
+    Raises UsageError where a value is outside the format's limits.
+    """
+
+    sample_rate: int
+    channels: int
+    model_id: int
+    weights_digest: bytes
+    bits_per_token: int = 18
+    tokens_per_frame: int = 1
+    hop_length: int = 320
+    frames_per_block: int = 150
+    pre_skip: int = 0
+    payload_coding: int = 0
+    total_samples: int | None = None
+    compatible_flags: int = 0
+    version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        limits = (
+            ("sample_rate", 8000, 192000),
+            ("channels", 1, 8),
+            ("model_id", 0, 0xFFFF),
+            ("bits_per_token", 1, 24),
+            ("tokens_per_frame", 1, 8),
+            ("hop_length", 1, 0xFFFF),
+            ("frames_per_block", 1, 4096),
+            ("pre_skip", 0, 0xFFFF),
+            ("compatible_flags", 0, 0xFF),
+            ("version", FORMAT_VERSION & 0xF0, FORMAT_VERSION | 0x0F),
+        )
+        for name, low, high in limits:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise UsageError(f"{name} must be {low} to {high}, not {value}")
+        if len(self.weights_digest) != DIGEST_SIZE:
+            raise UsageError(f"weights_digest must be {DIGEST_SIZE} bytes, not {len(self.weights_digest)}")
+        if self.payload_coding not in PAYLOAD_CODINGS:
+            raise UsageError(f"payload coding {self.payload_coding} is not known")
+        if self.total_samples is not None and not 0 <= self.total_samples < _UNKNOWN_TOTAL:
+            raise UsageError(f"total_samples must be 0 to 2^64 - 2, not {self.total_samples}")
+        if self.raw_size(self.frames_per_block) > MAX_PAYLOAD:
+            raise UsageError(
+                f"a block of {self.frames_per_block} frames takes {self.raw_size(self.frames_per_block)} bytes; "
+                f"{MAX_PAYLOAD} is the most, use fewer frames"
+            )
+
+    @property
+    def model_name(self) -> str | None:
+        """The registered name of the model, None where the number is not registered."""
+        return MODELS.get(self.model_id)
+
+    @property
+    def frame_seconds(self) -> float:
+        """Seconds of audio that one frame stands for."""
+        return self.hop_length / CODEC_SAMPLE_RATE
+
+    @property
+    def frame_tokens(self) -> int:
+        """Tokens of one frame, all channels together."""
+        return self.channels * self.tokens_per_frame
+
+    def raw_size(self, frames: int) -> int:
+        """Bytes of a raw payload of ``frames`` frames."""
+        return (frames * self.frame_tokens * self.bits_per_token + 7) // 8
+
+    def max_samples(self, frames: int) -> int:
+        """Most samples per channel, at the original rate, that a file of ``frames`` frames may claim."""
+        return (frames + 1) * self.hop_length * self.sample_rate // CODEC_SAMPLE_RATE
+
+    def pack(self) -> bytes:
+        """The 44 bytes of the header, its CRC included."""
+        total = _UNKNOWN_TOTAL if self.total_samples is None else self.total_samples
+        data = _LAYOUT.pack(
+            MAGIC, self.version, HEADER_SIZE, self.compatible_flags, 0, self.sample_rate,
+            self.channels, self.bits_per_token, self.tokens_per_frame, self.payload_coding,
+            self.hop_length, self.frames_per_block, self.pre_skip, self.model_id,
+            self.weights_digest, total,
+        )  # fmt: skip
+        return data + _CRC.pack(zlib.crc32(data))
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Header:
+        """Read a header from its bytes, all of ``header_size``.
+
+        Raises CorruptError: not a header, damaged, out of limits, or of a format that is not known here.
+        """
+        _check_start(data)
+        if len(data) < HEADER_SIZE or len(data) != data[5]:
+            raise CorruptError("truncated: it ends inside its header")
+        if zlib.crc32(data[: -_CRC.size]) != header_crc(data):
+            raise CorruptError("the header is damaged: checksum mismatch")
+        (
+            _, version, _, compatible_flags, incompatible_flags, sample_rate,
+            channels, bits_per_token, tokens_per_frame, payload_coding,
+            hop_length, frames_per_block, pre_skip, model_id,
+            weights_digest, total,
+        ) = _LAYOUT.unpack_from(data)  # fmt: skip
+        if incompatible_flags:
+            raise CorruptError(f"it needs features 0x{incompatible_flags:02x}: made by a newer HAC; update")
+        if payload_coding not in PAYLOAD_CODINGS:
+            raise CorruptError(f"payload coding {payload_coding} is not known: made by a newer HAC; update")
+        try:
+            return cls(
+                sample_rate=sample_rate,
+                channels=channels,
+                model_id=model_id,
+                weights_digest=weights_digest,
+                bits_per_token=bits_per_token,
+                tokens_per_frame=tokens_per_frame,
+                hop_length=hop_length,
+                frames_per_block=frames_per_block,
+                pre_skip=pre_skip,
+                payload_coding=payload_coding,
+                total_samples=None if total == _UNKNOWN_TOTAL else total,
+                compatible_flags=compatible_flags,
+                version=version,
+            )
+        except UsageError as error:
+            raise CorruptError(f"the header is invalid: {error.message}") from None
+
+
+def header_crc(data: bytes) -> int:
+    """The CRC-32 that a header's bytes end with; it is part of every block's checksum."""
+    crc: int = _CRC.unpack(data[-_CRC.size :])[0]
+    return crc
+
+
+def read_header(source: Source) -> tuple[Header, int]:
+    """Take the header off the front of a source: the header and its CRC. Raises as :meth:`Header.unpack`."""
+    start = source.peek(6)
+    _check_start(start)
+    data = source.peek(start[5])
+    header = Header.unpack(data)
+    source.skip(len(data))
+    return header, header_crc(data)
+
+
+def _check_start(data: bytes) -> None:
+    if not data:
+        raise CorruptError("not a .hac file: it is empty")
+    if data[:4] != MAGIC:
+        cut = len(data) < 4 and MAGIC.startswith(data)
+        raise CorruptError("truncated: it ends inside its header" if cut else "not a .hac file")
+    if len(data) < 6:
+        raise CorruptError("truncated: it ends inside its header")
+    if (data[4] ^ FORMAT_VERSION) & 0xF0:
+        raise CorruptError(f"format version {data[4] >> 4} is not known: made by a newer HAC; update")
+    if data[5] < HEADER_SIZE:
+        raise CorruptError(f"the header is damaged: its size is {data[5]}, {HEADER_SIZE} is the least")

@@ -1,0 +1,76 @@
+"""Payload codings: between tokens ``[channels, frames, tokens_per_frame]`` and the bytes of a data block.
+
+In the payload tokens stand frame by frame, in a frame channel by channel, in a channel token by token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hac_cli.errors import CorruptError
+
+if TYPE_CHECKING:
+    from hac_cli.container.header import Header
+
+Tokens = NDArray[np.int32]
+
+
+def payload_order(tokens: NDArray[Any]) -> NDArray[np.uint32]:
+    """Flatten tokens ``[channels, frames, tokens_per_frame]`` to little-endian u32 in payload order."""
+    flat: NDArray[np.uint32] = tokens.transpose(1, 0, 2).astype("<u4").reshape(-1)
+    return flat
+
+
+def pack_raw(tokens: NDArray[Any], header: Header) -> bytes:
+    """Pack tokens at ``bits_per_token`` bits each, least significant bit first; zero bits fill the last byte."""
+    flat = payload_order(tokens)
+    octets = flat.view(np.uint8).reshape(-1, 4)
+    bits = np.unpackbits(octets, axis=1, count=header.bits_per_token, bitorder="little")
+    return np.packbits(bits, bitorder="little").tobytes()
+
+
+def unpack_raw(payload: bytes, frames: int, header: Header) -> Tokens:
+    """Undo :func:`pack_raw` for ``frames`` frames. CorruptError: wrong size, or padding bits that are not zero."""
+    if len(payload) != header.raw_size(frames):
+        raise CorruptError("the payload's size does not fit its number of frames")
+    count = frames * header.frame_tokens
+    bits = np.unpackbits(np.frombuffer(payload, np.uint8), bitorder="little")
+    used = count * header.bits_per_token
+    if bits[used:].any():
+        raise CorruptError("padding bits are not zero")
+    packed = np.packbits(bits[:used].reshape(count, header.bits_per_token), axis=1, bitorder="little")
+    flat = np.zeros((count, 4), np.uint8)
+    flat[:, : packed.shape[1]] = packed
+    tokens = flat.view("<u4").reshape(frames, header.channels, header.tokens_per_frame)
+    return np.ascontiguousarray(tokens.transpose(1, 0, 2), dtype=np.int32)
+
+
+class PayloadCoding(NamedTuple):
+    """How tokens become a payload: ``pack(tokens, header)`` and ``unpack(payload, frames, header)``."""
+
+    name: str
+    pack: Callable[[NDArray[Any], Header], bytes]
+    unpack: Callable[[bytes, int, Header], Tokens]
+
+
+PAYLOAD_CODINGS: dict[int, PayloadCoding] = {0: PayloadCoding("raw", pack_raw, unpack_raw)}
+
+
+class TokenDigest:
+    """BLAKE2b (RFC 7693) with an 8-byte result over all tokens of a file, each as u32 in payload order."""
+
+    SIZE = 8
+
+    def __init__(self) -> None:
+        self._hash = hashlib.blake2b(digest_size=self.SIZE)
+
+    def update(self, tokens: NDArray[Any]) -> None:
+        self._hash.update(payload_order(tokens).tobytes())
+
+    def digest(self) -> bytes:
+        return self._hash.digest()

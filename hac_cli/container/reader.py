@@ -1,0 +1,227 @@
+"""Reading a ``.hac`` file block by block from anything that gives bytes, checking everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
+
+from hac_cli.container.blocks import (
+    BLOCK_HEADER_SIZE,
+    CRC_SIZE,
+    DATA,
+    END,
+    MAX_BLOCKS,
+    MAX_GAP,
+    MIN_BLOCK_SIZE,
+    SHORT,
+    SYNC,
+    BlockHeader,
+    End,
+    find_number,
+    length_fits,
+    unpack_data,
+)
+from hac_cli.container.header import read_header
+from hac_cli.container.packing import PAYLOAD_CODINGS, TokenDigest, Tokens
+from hac_cli.container.source import Source
+from hac_cli.container.summary import Summary
+from hac_cli.errors import CorruptError
+
+
+@dataclass(frozen=True)
+class Block:
+    """One data block: its number, from 0, and its tokens, int32 ``[channels, frames, tokens_per_frame]``.
+
+    Its first frame is ``number * frames_per_block``.
+    """
+
+    number: int
+    tokens: Tokens
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Frames that could not be read, from ``first_frame`` on.
+
+    ``frames`` is None where the file ends without saying how many are missing, and 0 where no token was lost
+    (foreign bytes between blocks, say).
+    """
+
+    first_frame: int
+    frames: int | None
+    reason: str
+
+
+class _Truncated(CorruptError):
+    pass
+
+
+class _Missing(CorruptError):
+    pass
+
+
+class _Found(NamedTuple):
+    """A good block at the front of the source; content None: a skippable block."""
+
+    number: int
+    size: int
+    content: Tokens | End | None
+
+
+class Reader:
+    """Iterate over the data blocks of a ``.hac`` file; ``header`` is there at once, ``summary`` at the end.
+
+    Strict, without ``on_damage``: CorruptError at the first thing that is wrong, with block and time; blocks that
+    came before it were good, but only reaching the end proves that none of another file is among them.
+
+    Tolerant, with it: reading goes on at the next good block, and each gap is handed to ``on_damage`` before the
+    block behind it is given; nothing raises once the header is read. ``summary`` stays None without an end block.
+
+    Only ``read(n)`` of the source is used, never for bytes beyond the current block; what is kept stays under
+    about 64 KiB and a block's tokens. The constructor raises CorruptError where no header that can be read here
+    stands. OSErrors pass through.
+    """
+
+    def __init__(self, source: BinaryIO, on_damage: Callable[[Damage], None] | None = None) -> None:
+        self._source = Source(source)
+        self.header, self._header_crc = read_header(self._source)
+        self.summary: Summary | None = None
+        self.payload_bytes = 0
+        self._on_damage = on_damage
+        self._next = 0  # number of the data block to come
+        self._position = 0  # frames that were given or reported
+        self._whole = True  # nothing was reported
+        self._ended = False
+        self._digest = TokenDigest()
+
+    @property
+    def bytes_read(self) -> int:
+        return self._source.consumed
+
+    def __iter__(self) -> Iterator[Block]:
+        reason = ""  # why the block to come was not found in its place
+        while not self._ended:
+            try:
+                found = self._parse()
+                if self._on_damage is None and found.number != self._next:
+                    raise _Missing("missing")
+            except CorruptError as error:
+                reason = reason or error.message
+                if self._on_damage is None:
+                    self._ended = True
+                    raise CorruptError(self._describe(error)) from None
+                if not self._source.skip_to(SYNC, MIN_BLOCK_SIZE):
+                    self._ended = True
+                    self._report(Damage(self._position, None, f"{reason}; no end block"))
+                continue
+            self._source.skip(found.size)
+            if found.number > self._next:
+                reason = reason or "missing"
+            if found.content is None:
+                continue  # the next data or end block tells how much is missing
+            self._close_gap(found, reason)
+            reason = ""
+            if isinstance(found.content, End):
+                self._finish(found.content)
+            else:
+                self.payload_bytes += found.size - MIN_BLOCK_SIZE
+                yield self._take(found.number, found.content)
+
+    def _parse(self) -> _Found:
+        """The block at the front of the source; CorruptError: no good block stands there."""
+        start = self._source.peek(BLOCK_HEADER_SIZE)
+        if len(start) < BLOCK_HEADER_SIZE:
+            raise _Truncated("truncated")
+        block = BlockHeader.unpack(start)
+        if not length_fits(block, self.header):
+            raise CorruptError("its length is impossible")
+        data = self._source.peek(block.block_size)
+        if len(data) < block.block_size:
+            raise _Truncated("truncated")
+        payload = data[BLOCK_HEADER_SIZE:-CRC_SIZE]
+        number = find_number(self._header_crc, data, self._candidates(block, payload))
+        if number is None:
+            raise CorruptError("checksum mismatch")
+        return _Found(number, len(data), self._content(block, number, payload))
+
+    def _candidates(self, block: BlockHeader, payload: bytes) -> range:
+        """Full numbers that a block with these low 16 bits may have here, the nearest first."""
+        first = self._next + ((block.number_low - self._next) & 0xFFFF)
+        if block.kind == END:
+            first = End.unpack(payload).data_blocks
+            agrees = first & 0xFFFF == block.number_low and first >= self._next
+            return range(first, first + agrees)
+        return range(first, min(first + MAX_GAP, MAX_BLOCKS), 1 << 16)
+
+    def _content(self, block: BlockHeader, number: int, payload: bytes) -> Tokens | End | None:
+        if block.skippable:
+            return None
+        if block.kind == END and not block.flags:
+            end = End.unpack(payload)
+            end.check(self.header)
+            if number == self._next and end.frames(self.header) != self._position:
+                raise CorruptError("it contradicts the blocks before it")
+            return end
+        if block.kind == DATA and not block.flags & ~SHORT:
+            if self._position < self._next * self.header.frames_per_block:
+                raise CorruptError("it follows a short block, which must be the last")
+            frames, raw = unpack_data(block, payload, self.header)
+            return PAYLOAD_CODINGS[self.header.payload_coding].unpack(raw, frames, self.header)
+        raise CorruptError(f"its type 0x{block.tag:02x} is not known: made by a newer HAC; update")
+
+    def _close_gap(self, found: _Found, reason: str) -> None:
+        """Report what lies between the last good block and this one, if anything does."""
+        start = self._position
+        if isinstance(found.content, End):
+            start = found.content.frames(self.header)
+        elif found.number > self._next:
+            start = found.number * self.header.frames_per_block
+        if reason:
+            self._report(Damage(self._position, start - self._position, reason))
+        self._next, self._position = found.number, start
+
+    def _take(self, number: int, tokens: Tokens) -> Block:
+        self._next = number + 1
+        self._position += tokens.shape[1]
+        self._digest.update(tokens)
+        return Block(number, tokens)
+
+    def _finish(self, end: End) -> None:
+        self._ended = True
+        if self._whole and self._digest.digest() != end.digest:
+            self._fail(Damage(0, self._position, "digest mismatch: these are not the tokens that were written"))
+        if self._source.peek(1):
+            self._fail(Damage(self._position, 0, "bytes follow the end block"))
+        rate = self.header.sample_rate
+        size, payload = self.bytes_read, self.payload_bytes
+        self.summary = Summary(rate, end.samples, self._position, self._next, size, payload)
+
+    def _fail(self, damage: Damage) -> None:
+        if self._on_damage is None:
+            raise CorruptError(damage.reason)
+        self._report(damage)
+
+    def _report(self, damage: Damage) -> None:
+        assert self._on_damage is not None
+        self._whole = False
+        self._on_damage(damage)
+
+    def _describe(self, error: CorruptError) -> str:
+        """A strict reader's message: what is wrong with which block, at what time."""
+        start = self._position * self.header.frame_seconds
+        if isinstance(error, _Truncated):
+            return f"truncated: it is good up to {start:.1f} s, then ends without an end block"
+        stop = start + self.header.frames_per_block * self.header.frame_seconds
+        block = f"block {self._next} ({start:.1f} s to {stop:.1f} s)"
+        if isinstance(error, _Missing):
+            return f"{block} is missing"
+        try:
+            kind = BlockHeader.unpack(self._source.peek(BLOCK_HEADER_SIZE)).kind
+        except CorruptError:
+            kind = DATA
+        if kind == END:
+            block = "the end block"
+        elif kind != DATA:
+            block = f"a block of type 0x{kind:02x} before {block}"
+        return f"{block} is damaged: {error.message}"

@@ -1,0 +1,12 @@
+"""Numbers with a fixed meaning in every ``.hac`` file; ``format_spec.md`` holds the same tables."""
+
+from __future__ import annotations
+
+FORMAT_VERSION = 0x10
+"""Major version in the high four bits (a reader refuses another one), minor in the low four (accepted)."""
+
+CODEC_SAMPLE_RATE = 24000
+"""Samples a second that every model of this major version codes, whatever the recording's own rate."""
+
+MODELS: dict[int, str] = {1: "v2", 2: "v1", 3: "v2-150"}
+"""Model number to model name. 0 is a model without a registered name, known by its weights' digest alone."""

@@ -1,0 +1,103 @@
+"""Writing a ``.hac`` file to anything that takes bytes; nothing is ever sought or written again."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hac_cli.container.blocks import END, MAX_BLOCKS, End, pack_block, pack_data
+from hac_cli.container.header import Header, header_crc
+from hac_cli.container.packing import PAYLOAD_CODINGS, TokenDigest
+from hac_cli.container.summary import Summary
+from hac_cli.errors import UsageError
+
+
+class Writer:
+    """Writes header, data blocks as they fill, and the end block, flushing the sink after each.
+
+    A file is whole only after :meth:`finish`; leave it out on an error, and readers see a truncated file.
+    OSErrors of the sink pass through.
+    """
+
+    def __init__(self, sink: BinaryIO, header: Header) -> None:
+        self.header = header
+        self.blocks = 0
+        self.bytes_written = 0
+        self.payload_bytes = 0
+        self._sink = sink
+        shape = (header.channels, header.frames_per_block, header.tokens_per_frame)
+        self._pending = np.empty(shape, np.int32)
+        self._pending_frames = 0
+        self._digest = TokenDigest()
+        self._open = True  # false once finished, or when the sink failed halfway through a block
+        data = header.pack()
+        self._header_crc = header_crc(data)
+        self._emit(data)
+
+    def write(self, tokens: NDArray[Any]) -> None:
+        """Add tokens, integers ``[channels, frames, tokens_per_frame]``, any number of frames.
+
+        Raises UsageError where shape, type or range do not fit the header; then nothing of them is written.
+        """
+        assert self._open
+        self._check(tokens)
+        done, frames = 0, tokens.shape[1]
+        while done < frames:
+            count = min(frames - done, self.header.frames_per_block - self._pending_frames)
+            stop = self._pending_frames + count
+            self._pending[:, self._pending_frames : stop] = tokens[:, done : done + count]
+            self._pending_frames = stop
+            done += count
+            if stop == self.header.frames_per_block:
+                self._emit_data()
+
+    def finish(self, samples: int) -> Summary:
+        """Write what is left and the end block; ``samples`` per channel at the original rate.
+
+        Raises UsageError where the frames cannot hold that many samples. The sink stays open.
+        """
+        assert self._open
+        frames = self.blocks * self.header.frames_per_block + self._pending_frames
+        if not 0 <= samples <= self.header.max_samples(frames):
+            raise UsageError(f"{frames} frames cannot hold {samples} samples at {self.header.sample_rate} Hz")
+        last_frames = self._pending_frames or min(frames, self.header.frames_per_block)
+        if self._pending_frames:
+            self._emit_data()
+        end = End(samples, self.blocks, last_frames, self._digest.digest())
+        self._emit(pack_block(self._header_crc, self.blocks, END, end.pack()))
+        self._open = False
+        rate = self.header.sample_rate
+        return Summary(rate, samples, frames, self.blocks, self.bytes_written, self.payload_bytes)
+
+    def _check(self, tokens: NDArray[Any]) -> None:
+        header = self.header
+        channels, per_frame = header.channels, header.tokens_per_frame
+        if tokens.ndim != 3 or tokens.shape[0] != channels or tokens.shape[2] != per_frame:
+            raise UsageError(f"tokens must have the shape [{channels}, frames, {per_frame}], not {tokens.shape}")
+        if not np.issubdtype(tokens.dtype, np.integer):
+            raise UsageError(f"tokens must be integers, not {tokens.dtype}")
+        if tokens.size and (tokens.min() < 0 or int(tokens.max()) >> header.bits_per_token):
+            raise UsageError(f"tokens must fit {header.bits_per_token} bits")
+
+    def _emit_data(self) -> None:
+        if self.blocks == MAX_BLOCKS - 1:
+            raise UsageError("the file is full: it has as many blocks as the format can count")
+        tokens = self._pending[:, : self._pending_frames]
+        raw = PAYLOAD_CODINGS[self.header.payload_coding].pack(tokens, self.header)
+        tag, payload = pack_data(raw, self._pending_frames, self.header)
+        self._digest.update(tokens)
+        self._emit(pack_block(self._header_crc, self.blocks, tag, payload))
+        self.payload_bytes += len(payload)
+        self.blocks += 1
+        self._pending_frames = 0
+
+    def _emit(self, data: bytes) -> None:
+        self._open = False
+        rest = memoryview(data)
+        while rest:  # an unbuffered pipe takes what it has room for
+            rest = rest[self._sink.write(rest) :]
+        self._sink.flush()
+        self._open = True
+        self.bytes_written += len(data)

@@ -1,0 +1,230 @@
+"""Write the test vectors and their index to ``tests/vectors``.
+
+    python tests/container/make_vectors.py
+
+A test compares what is there with what this makes: a change of the format cannot go unseen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from container_files import flip, make_file, make_header, make_tokens, read_strict, read_tolerant, split, with_crc
+
+from hac_cli.container import Header
+from hac_cli.container.blocks import DATA, END, SHORT, End, pack_block
+from hac_cli.container.header import header_crc
+from hac_cli.container.packing import payload_order
+from hac_cli.errors import CorruptError
+
+FOLDER = Path(__file__).parents[1] / "vectors"
+HEADER = make_header(total_samples=2560)
+FILE = make_file(HEADER, make_tokens(HEADER, 14), 2560)
+TEST_BLOCK = 0x8F
+
+
+def speech(frames: int, samples: int | None = None, **changes) -> bytes:
+    header = make_header(**changes)
+    return make_file(header, make_tokens(header, frames), samples)
+
+
+def valid() -> dict[str, tuple[str, bytes]]:
+    return {
+        "mono": ("one channel, three whole blocks and a short one", FILE),
+        "stereo": ("two channels at 48000 Hz", speech(10, channels=2, sample_rate=48000, total_samples=6400)),
+        "no-samples": ("a recording of no samples", speech(0, total_samples=0)),
+        "one-sample": ("a recording of one sample", speech(1, samples=1, total_samples=1)),
+        "pipe": ("written to a pipe: the header does not know the length", speech(9)),
+        "whole-blocks": ("no short block", speech(8)),
+        "one-frame-blocks": ("blocks of one frame", speech(3, frames_per_block=1)),
+        "seconds": ("blocks of 150 frames, as usual", speech(320, frames_per_block=150)),
+        "hop-160": (
+            "150 frames a second, some samples dropped",
+            speech(9, hop_length=160, model_id=3, pre_skip=77),
+        ),
+        "many-tokens": (
+            "3 channels, 5 tokens a frame of 7 bits",
+            speech(6, channels=3, tokens_per_frame=5, bits_per_token=7),
+        ),
+        "one-bit": (
+            "1 bit a token; a short block needs its count",
+            speech(13, bits_per_token=1, frames_per_block=9),
+        ),
+        "widest": (
+            "all values at their upper limit that fit together",
+            speech(
+                3,
+                sample_rate=192000,
+                channels=8,
+                tokens_per_frame=8,
+                bits_per_token=24,
+                hop_length=65535,
+                frames_per_block=341,
+                pre_skip=65535,
+                model_id=65535,
+            ),
+        ),
+        "ones": ("every bit of every token set", make_file(HEADER, np.full((1, 6, 1), 2**18 - 1))),
+    }
+
+
+def uncommon() -> dict[str, tuple[str, bytes]]:
+    head, *blocks = split(FILE)
+    crc = header_crc(head)
+    skipped = [pack_block(crc, number, TEST_BLOCK, b"skip me" * number) for number in range(5)]
+    flagged = pack_block(crc, 0, TEST_BLOCK | 0x70, b"with every flag")
+    between = [part for pair in zip(skipped, blocks, strict=True) for part in pair]
+    longer = with_crc(head[:4] + b"\x13\x34" + head[6:40] + b"of later" + bytes(4))
+    return {
+        "skippable-first": ("an unknown skippable block, all flags set", head + flagged + b"".join(blocks)),
+        "skippable-between": ("unknown skippable blocks everywhere, one of them empty", head + b"".join(between)),
+        "minor-version": ("minor version 15", rebuild(with_crc(head[:4] + b"\x1f" + head[5:]))),
+        "longer-header": ("minor version 3, eight more bytes in the header", rebuild(longer)),
+        "compatible-flags": ("all compatible flags set", rebuild(with_crc(head[:6] + b"\xff" + head[7:]))),
+        "unknown-model": ("a model that is not registered", speech(5, model_id=0)),
+    }
+
+
+def rebuild(head: bytes) -> bytes:
+    """The blocks of FILE behind another header."""
+    parts = [head]
+    for number, block in enumerate(split(FILE)[1:]):
+        parts.append(pack_block(header_crc(head), number, block[2], block[8:-4]))
+    return b"".join(parts)
+
+
+def faulty() -> dict[str, tuple[str, bytes]]:
+    head, *blocks, end = split(FILE)
+    crc = header_crc(head)
+
+    def join(*parts: bytes) -> bytes:
+        return head + b"".join(parts)
+
+    def changed(number: int, tag: int, payload: bytes) -> bytes:
+        return join(*blocks[:number], pack_block(crc, number, tag, payload), *blocks[number + 1 :], end)
+
+    def ended(**changes) -> bytes:
+        good = End.unpack(end[8:-4])
+        return join(*blocks, pack_block(crc, 4, END, good._replace(**changes).pack()))
+
+    far = End(2560, 65538, 4, bytes(8)).pack()
+    twin = split(make_file(HEADER, make_tokens(HEADER, 14, start=900), 2560))
+    stranger = split(speech(14, total_samples=2561))
+    one_bit = split(speech(6, bits_per_token=1))
+    full = pack_block(header_crc(one_bit[0]), 1, DATA | SHORT, b"\4\0\5")
+    headers = {
+        "empty": ("no bytes at all", b""),
+        "not-hac": ("a text", b"RIFF is not how this begins\n"),
+        "header-cut": ("the file ends inside its header", FILE[:43]),
+        "header-flip": ("one bit of the header is wrong", flip(FILE, 8 * 20 + 3)),
+        "header-size": ("header_size below 44", with_crc(head[:5] + b"\x28" + head[6:40]) + FILE[44:]),
+        "header-limits": ("no channels", rebuild(with_crc(head[:12] + b"\0" + head[13:]))),
+        "header-block-size": (
+            "blocks whose payload would not fit its length field",
+            rebuild(with_crc(head[:12] + b"\x08\x18\x08" + head[15:18] + b"\0\x10" + head[20:])),
+        ),
+        "major-version": ("major version 2", rebuild(with_crc(head[:4] + b"\x20" + head[5:]))),
+        "incompatible-flags": ("an unknown incompatible flag", rebuild(with_crc(head[:7] + b"\x01" + head[8:]))),
+        "payload-coding": ("an unknown payload coding", rebuild(with_crc(head[:15] + b"\xc8" + head[16:]))),
+    }
+    return headers | {
+        "no-end": ("truncated before the end block", FILE[: -len(end)]),
+        "cut": ("truncated in the third block", FILE[: 44 + 2 * len(blocks[0]) + 11]),
+        "payload-flip": ("one bit of the second block's payload is wrong", flip(FILE, 8 * (44 + 21 + 9))),
+        "length-flip": ("one bit of the second block's length is wrong", flip(FILE, 8 * (44 + 21 + 5) + 1)),
+        "end-flip": ("one bit of the end block is wrong", flip(FILE, 8 * len(FILE) - 100)),
+        "lost-block": ("the second block is missing", join(blocks[0], *blocks[2:], end)),
+        "repeated-block": ("the second block stands there twice", join(*blocks[:2], *blocks[1:], end)),
+        "swapped-blocks": (
+            "second and third block swapped",
+            join(blocks[0], blocks[2], blocks[1], blocks[3], end),
+        ),
+        "spliced-block": ("a block of a file with another header", join(blocks[0], stranger[2], *blocks[2:], end)),
+        "spliced-twin": ("a block of a file with the same header", join(blocks[0], twin[2], *blocks[2:], end)),
+        "far-block": (
+            "65536 blocks are missing",
+            join(blocks[0], pack_block(crc, 65537, DATA, blocks[1][8:-4]), pack_block(crc, 65538, END, far)),
+        ),
+        "inserted-bytes": (
+            "foreign bytes between two blocks",
+            join(blocks[0], b"\xf5\xb1\x01?", *blocks[1:], end),
+        ),
+        "lost-bytes": ("three bytes of the second block are missing", FILE[: 44 + 21 + 9] + FILE[44 + 21 + 12 :]),
+        "trailing-bytes": ("a byte behind the end block", FILE + b"\0"),
+        "two-files": ("two files in a row", FILE + FILE),
+        "unknown-type": ("a block of an unknown kind that must not be skipped", changed(1, 0x03, b"new")),
+        "unknown-flag": ("an unknown flag of a data block", changed(1, DATA | 0x40, blocks[1][8:-4])),
+        "coded-flag": ("a coded block in a file of raw ones", changed(1, DATA | 0x20, blocks[1][8:-4])),
+        "end-flag": ("a flag of the end block", join(*blocks, pack_block(crc, 4, END | SHORT, end[8:-4]))),
+        "padding": ("padding that is not zero", changed(3, DATA | SHORT, blocks[3][8:-5] + b"\x80")),
+        "raw-length": ("a payload one byte too long", changed(1, DATA, blocks[1][8:-4] + b"\0")),
+        "short-length": (
+            "a short block's payload does not fit its count",
+            changed(3, 0x11, blocks[3][8:-4] + b"\0"),
+        ),
+        "short-none": ("a short block of no frames", changed(3, DATA | SHORT, b"\0\0" + blocks[3][10:-4])),
+        "short-full": ("a short block with all frames", one_bit[0] + one_bit[1] + full),
+        "short-first": (
+            "a short block that is not the last",
+            join(pack_block(crc, 0, DATA | SHORT, blocks[3][8:-4]), *blocks[1:], end),
+        ),
+        "end-samples": ("more samples than the frames can hold", ended(samples=15 * 320 * 2 // 3 + 1)),
+        "end-frames": ("a wrong number of frames in the end block", ended(last_frames=3)),
+        "end-digest": ("a wrong digest", ended(digest=bytes(8))),
+        "skippable-flip": (
+            "one bit of a skippable block is wrong",
+            join(flip(pack_block(crc, 0, TEST_BLOCK, b"skip me"), 70), *blocks, end),
+        ),
+    }
+
+
+def fields(header: Header) -> dict[str, object]:
+    return asdict(header) | {"weights_digest": header.weights_digest.hex()}
+
+
+def describe(group: str, what: str, data: bytes) -> dict[str, object]:
+    entry: dict[str, object] = {"group": group, "sha256": hashlib.sha256(data).hexdigest()}
+    if group == "faulty":
+        try:
+            recovered = [block.number for block in read_tolerant(data)[0]]
+        except CorruptError:
+            recovered = None
+        return entry | {"why": what, "exit_code": CorruptError.exit_code, "recovered": recovered}
+    reader, tokens = read_strict(data)
+    assert reader.summary
+    return entry | {
+        "what": what,
+        "header": fields(reader.header),
+        "samples": reader.summary.samples,
+        "frames": reader.summary.frames,
+        "blocks": reader.summary.blocks,
+        "tokens_sha256": hashlib.sha256(payload_order(tokens).tobytes()).hexdigest(),
+    }
+
+
+def vectors() -> tuple[dict[str, bytes], list[dict[str, object]]]:
+    """The files by name, and the index."""
+    files, index = {}, []
+    for group, members in (("valid", valid()), ("uncommon", uncommon()), ("faulty", faulty())):
+        for name, (what, data) in members.items():
+            files[f"{group}/{name}.hac"] = data
+            index.append({"name": f"{group}/{name}.hac"} | describe(group, what, data))
+    return files, index
+
+
+def main() -> None:
+    files, index = vectors()
+    for name, data in files.items():
+        path = FOLDER / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    lines = ",\n".join(json.dumps(entry) for entry in index)
+    (FOLDER / "index.json").write_text(f"[\n{lines}\n]\n")
+
+
+if __name__ == "__main__":
+    main()
