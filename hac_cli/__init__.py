@@ -1,0 +1,35 @@
+"""HAC: a neural speech codec. ``compress`` and ``decompress`` work on recordings, ``encode`` and ``decode`` on
+arrays; importing the package itself loads none of the network's dependencies."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hac_cli.codec import (
+        Result,
+        compress,
+        decode,
+        decoder_stream,
+        decompress,
+        encode,
+        encoder_stream,
+        load_model,
+    )
+    from hac_cli.errors import HacError
+
+__all__ = [
+    "HacError", "Result", "compress", "decode", "decoder_stream", "decompress", "encode", "encoder_stream",
+    "load_model",
+]  # fmt: skip
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("hac-cli")
+    if name == "HacError":
+        return import_module("hac_cli.errors").HacError
+    if name in __all__:
+        return getattr(import_module("hac_cli.codec"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-LEVEL_FLOOR = 1e-3  # -60 dBFS: below it, quieter is not held to be as different as it would be above
+LEVEL_FLOOR = 0.01  # -40 dBFS: a quieter target is not lifted to full level, so that silence doesn't rule a batch
 
 
 def mel_filters(bins: int, mels: int, sample_rate: int) -> Tensor:
@@ -68,7 +68,8 @@ class SpectralLoss(nn.Module):
             with torch.no_grad():
                 x = self.magnitudes(target, window)
             log = (y.log() - x.log()).abs().mean()
-            linear = (y - x).square().sum((1, 2)).sqrt() / (x.square().sum((1, 2)).sqrt() + 1e-4)
+            floor = math.sqrt(1.5 / window)  # RMS magnitude of a signal of unit RMS
+            linear = (y - x).square().mean((1, 2)).sqrt() / x.square().mean((1, 2)).sqrt().clamp_min(floor)
             total = total + log + self.linear_weight * linear.mean()
         return total / len(self.windows)
 

@@ -48,7 +48,7 @@ class FeatureScale(nn.Module):
         kind: Literal["std", "mean_abs"] = "std",
         tracking: Literal["ema", "batch"] = "ema",
         center: bool = False,
-        momentum: float = 0.02,
+        momentum: float = 0.05,
     ) -> None:
         super().__init__()
         self.kind, self.tracking, self.center, self.momentum = kind, tracking, center, momentum

@@ -56,7 +56,8 @@ class Codec(nn.Module):
         self.config = config
         self.input_scale = FeatureScale(1, "std", "ema", center=True, momentum=0.001)
         self.encoder = build_encoder(config)
-        self.latent_scale = FeatureScale(config.bits_per_token, "std", "ema", center=True)
+        # quick to follow: no gradient sees this scale, and the latents would outgrow a slow one
+        self.latent_scale = FeatureScale(config.bits_per_token, "std", "ema", center=True, momentum=0.1)
         self.decoder = build_decoder(config)
 
     @property

@@ -94,7 +94,7 @@ def _cached(path: Path, cache: Path) -> np.ndarray:
         partial = entry.with_suffix(".part.npy")
         np.save(partial, decode(path))
         partial.replace(entry)
-    return np.load(entry)
+    return np.load(entry, mmap_mode="r")
 
 
 def split(corpus: Corpus, held_out: int) -> tuple[Corpus, Corpus]:

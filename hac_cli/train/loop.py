@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from hac_cli.errors import HacError, ModelError
@@ -21,6 +22,8 @@ from hac_cli.model.quantizer import bit_entropy, commitment, entropy_gap
 from hac_cli.train import checkpoint
 from hac_cli.train.data import Crops
 from hac_cli.train.recipe import Recipe
+
+AGREE_EVERY = 10
 
 
 class Trainer:
@@ -39,6 +42,9 @@ class Trainer:
             self.model.parameters(), optim.learning_rate, optim.betas, weight_decay=optim.weight_decay, fused=True
         )
         self.step, self.elapsed, self.stopping = 0, 0.0, False
+        self._unagreed = 0.0
+        self.world = dist.get_world_size() if dist.is_initialized() else 1
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
 
     # -- schedule ---------------------------------------------------------------------------------------------
 
@@ -53,6 +59,12 @@ class Trainer:
         warm = min(1.0, (self.step + 1) / optim.warmup_steps)
         cosine = 0.5 * (1 + math.cos(math.pi * self.progress))
         return optim.learning_rate * warm * (optim.final_fraction + (1 - optim.final_fraction) * cosine)
+
+    @property
+    def finished(self) -> bool:
+        """Several processes look at their clocks only where they have just agreed on them."""
+        agreed = self.world == 1 or self.step % AGREE_EVERY == 0
+        return agreed and (self.progress >= 1.0 or self.stopping)
 
     # -- one step ---------------------------------------------------------------------------------------------
 
@@ -79,6 +91,7 @@ class Trainer:
                            "the last checkpoint is kept, lower the learning rate and resume")  # fmt: skip
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
+        self.share_gradients()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.optim.clip_norm)
         self.optimizer.step()
         self.update_average()
@@ -88,12 +101,23 @@ class Trainer:
                          "bits": float(bit_entropy(latents.detach()).mean())}  # fmt: skip
 
     @torch.no_grad()
+    def share_gradients(self) -> None:
+        """Mean of the gradients, and of the tracked scales, over all processes: one vector, one exchange."""
+        if self.world == 1:
+            return
+        tensors = [p.grad for p in self.model.parameters() if p.grad is not None] + list(self.model.buffers())
+        vector = torch.cat([tensor.flatten() for tensor in tensors])
+        dist.all_reduce(vector)
+        vector /= self.world
+        for tensor, part in zip(tensors, vector.split([t.numel() for t in tensors]), strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+    @torch.no_grad()
     def update_average(self) -> None:
-        """EMA of the weights; the tracked scales are averages already and are copied."""
+        """EMA of the weights and of the scales that belong to them."""
         decay = min(self.recipe.optim.ema_decay, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
-        for mine, theirs in zip(self.average.buffers(), self.model.buffers(), strict=True):
-            mine.copy_(theirs)
+        torch._foreach_lerp_(list(self.average.buffers()), list(self.model.buffers()), 1 - decay)
 
     # -- the run ----------------------------------------------------------------------------------------------
 
@@ -104,24 +128,38 @@ class Trainer:
         sums: dict[str, float] = {}
         last_save = time.monotonic()
         self.model.train()
-        while self.progress < 1.0 and not self.stopping:
+        while not self.finished:
             started = time.monotonic()
-            values = self.train_step(torch.from_numpy(self.crops.batch(self.step)))
-            self.elapsed += time.monotonic() - started
+            values = self.train_step(torch.from_numpy(self.crops.batch(self.step * self.world + self.rank)))
+            self.agree(time.monotonic() - started)
             sums = {key: sums.get(key, 0.0) + value for key, value in values.items()}
-            if self.step % log_every == 0:
+            if self.step % log_every == 0 and self.rank == 0:
                 self.log({key: value / log_every for key, value in sums.items()}, quiet)
                 sums = {}
-            if time.monotonic() - last_save > save_every:
+            if self.rank == 0 and time.monotonic() - last_save > save_every:
                 self.save()
                 last_save = time.monotonic()
-        self.save()
+        if self.rank == 0:
+            self.save()
+
+    def agree(self, seconds: float) -> None:
+        """Moves the clock. Several processes take the first one's and anyone's wish to stop, every tenth step:
+        the learning rate follows the clock and has to be the same in all."""
+        self._unagreed += seconds
+        if self.step % AGREE_EVERY and self.world > 1:
+            return
+        if self.world > 1:
+            said = torch.tensor([self._unagreed if self.rank == 0 else 0.0, float(self.stopping)], dtype=torch.double)
+            dist.all_reduce(said)
+            self._unagreed, self.stopping = float(said[0]), bool(said[1])
+        self.elapsed += self._unagreed
+        self._unagreed = 0.0
 
     def _stop(self, *_: Any) -> None:
         self.stopping = True
 
     def log(self, values: dict[str, float], quiet: bool) -> None:
-        seconds = self.step * self.crops.settings.batch * self.crops.settings.seconds
+        seconds = self.step * self.world * self.crops.settings.batch * self.crops.settings.seconds
         line = {"step": self.step, "minutes": self.elapsed / 60, "lr": self.learning_rate(), "audio_hours": seconds / 3600,
                 "rate": seconds / max(self.elapsed, 1e-9)} | values  # fmt: skip
         with (self.folder / "log.jsonl").open("a") as file:

@@ -1,0 +1,80 @@
+"""From a trained network to the weights that ship: scales folded, bfloat16, safetensors; and back."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from hac_cli.errors import ModelError
+from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
+from hac_cli.model.layers import Block
+from hac_cli.model.network import Codec
+from hac_cli.model.released import ReleasedModel, checked_path, read_metadata
+
+
+def unscaled(model: Codec) -> Codec:
+    """Takes the feature scaling out of a network whose weights hold it already."""
+    for module in model.modules():
+        if isinstance(module, Block):
+            module.scale = nn.Identity()
+    model.latent_scale = nn.Identity()
+    return model
+
+
+@torch.no_grad()
+def fold(model: Codec) -> Codec:
+    """A copy that computes the same with every feature-map scale moved into the weights beside it.
+
+    The input's mean and standard deviation stay as two constants: zeros before the start of a stream are zeros
+    after scaling, which no weight could express.
+    """
+    model = copy.deepcopy(model).eval()
+    for module in model.modules():
+        if isinstance(module, Block):
+            module.depthwise.weight /= module.scale.scale.clamp_min(1e-4)
+    head, scale = model.encoder[-1], model.latent_scale.scale.clamp_min(1e-4)
+    head.weight /= scale[:, None]
+    head.bias.copy_((head.bias - model.latent_scale.mean) / scale)
+    return unscaled(model)
+
+
+def save_release(model: Codec, path: Path, metadata: dict[str, str]) -> None:
+    """Folds and writes the network in bfloat16 (the two input constants in float32).
+
+    Raises ModelError for a network above the limit of parameters.
+    """
+    if model.parameter_count > MAX_PARAMETERS:
+        raise ModelError(f"has {model.parameter_count:,} parameters; a release has at most {MAX_PARAMETERS:,}")
+    tensors = {
+        name: tensor if name.startswith("input_scale") else tensor.to(torch.bfloat16)
+        for name, tensor in fold(model).state_dict().items()
+    }
+    about = {
+        "config": json.dumps(model.config.as_dict()),
+        "parameters": str(model.parameter_count),
+        "format": "hac-weights-1",
+    }
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, about | metadata)
+
+
+def load_file_release(path: Path) -> Codec:
+    """The network that a weights file holds, in float32, ready to code. Raises ModelError when they do not fit."""
+    config = ModelConfig.from_dict(json.loads(read_metadata(path)["config"]))
+    with torch.device("meta"):
+        model = unscaled(Codec(config))
+    tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+    try:
+        model.load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
+        raise ModelError(f"doesn't hold the network that it describes: {error}", str(path)) from None
+    return model.eval().requires_grad_(False)
+
+
+def load_release(model: ReleasedModel) -> Codec:
+    """A released network, after its digest was checked."""
+    return load_file_release(checked_path(model))

@@ -1,0 +1,124 @@
+"""The released models: which there are, where their weights lie, and whether those are the right ones.
+
+Weights are safetensors files in ``model/weights``; ``released.json`` beside them names each with its number in the
+container's registry and its SHA-256. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hac_cli.errors import ModelError
+from hac_cli.model.config import ModelConfig
+
+WEIGHTS = Path(__file__).parent / "weights"
+DEFAULT_MODEL = "v2"
+
+
+@dataclass(frozen=True)
+class ReleasedModel:
+    """One entry of ``released.json`` with what the weights file says of itself."""
+
+    name: str
+    model_id: int
+    path: Path
+    digest: str
+    description: str
+    parameters: int
+    config: ModelConfig
+
+    @property
+    def short_digest(self) -> bytes:
+        """The first 8 bytes of the SHA-256 of the weights file, as a ``.hac`` header carries them."""
+        return bytes.fromhex(self.digest)[:8]
+
+    @property
+    def is_default(self) -> bool:
+        return self.name == DEFAULT_MODEL
+
+    @property
+    def bitrate(self) -> float:
+        return self.config.bitrate
+
+    @property
+    def frame_rate(self) -> float:
+        return self.config.frame_rate
+
+    @property
+    def bits_per_token(self) -> int:
+        return self.config.bits_per_token
+
+    @property
+    def latency_ms(self) -> float:
+        return 1000 * self.config.latency_seconds
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file: an 8-byte length, then JSON. Raises ModelError when it has none."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > 1 << 20:
+                raise ValueError("header too long")
+            return dict(json.loads(file.read(length))["__metadata__"])
+    except OSError as error:
+        raise ModelError(f"the weights can't be read ({error.strerror}); reinstall hac-cli", str(path)) from None
+    except (struct.error, ValueError, KeyError):
+        raise ModelError("is not a weights file of HAC; reinstall hac-cli", str(path)) from None
+
+
+@functools.cache
+def released() -> tuple[ReleasedModel, ...]:
+    """Every model that this installation can code with, the default first."""
+    index: list[dict[str, Any]] = json.loads((WEIGHTS / "released.json").read_text(encoding="utf-8"))
+    models = [_describe(entry) for entry in index]
+    return tuple(sorted(models, key=lambda model: not model.is_default))
+
+
+def _describe(entry: dict[str, Any]) -> ReleasedModel:
+    path = WEIGHTS / f"{entry['name']}.safetensors"
+    metadata = read_metadata(path)
+    return ReleasedModel(
+        name=entry["name"],
+        model_id=entry["model_id"],
+        path=path,
+        digest=entry["sha256"],
+        description=entry["description"],
+        parameters=int(metadata["parameters"]),
+        config=ModelConfig.from_dict(json.loads(metadata["config"])),
+    )
+
+
+def find(name: str) -> ReleasedModel:
+    """A released model by name. Raises ModelError that lists those there are."""
+    for model in released():
+        if model.name == name:
+            return model
+    raise ModelError(f"there is no model {name!r}; there are: {', '.join(m.name for m in released())}")
+
+
+def find_for_file(model_id: int, weights_digest: bytes) -> ReleasedModel:
+    """The model that a ``.hac`` header names. Raises ModelError for an unknown one, or when the weights that are
+    installed are not those that the file was made with."""
+    for model in released():
+        if model.model_id == model_id:
+            if model.short_digest != weights_digest:
+                raise ModelError(
+                    f"was made with other weights of model {model.name} ({weights_digest.hex()}, installed: "
+                    f"{model.short_digest.hex()}); use the version of hac-cli that made it"
+                )
+            return model
+    raise ModelError(f"was made with model number {model_id}, which this version of hac-cli doesn't have; update it")
+
+
+def checked_path(model: ReleasedModel) -> Path:
+    """The weights file, after its digest was compared. Raises ModelError when it is not the one released."""
+    if hashlib.sha256(model.path.read_bytes()).hexdigest() != model.digest:
+        raise ModelError("the weights are not those that were released; reinstall hac-cli", str(model.path))
+    return model.path
