@@ -1,0 +1,186 @@
+"""From bytes to blocks of samples: PCM by ourselves, everything else by libsndfile."""
+
+from __future__ import annotations
+
+from typing import IO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hac_cli.audio.cutoff import is_cut_off
+from hac_cli.audio.mp3 import PaddedFile, tells_its_length
+from hac_cli.audio.pcm import RawFormat, SampleFormat
+from hac_cli.audio.source import ByteSource
+from hac_cli.audio.wav import MAGIC_SIZE, UnsupportedWavError, is_wav, read_wav_header
+from hac_cli.errors import InputError
+
+_NO_END = 1 << 62
+"""libsndfile says about 2**63 samples where it does not know."""
+_PIECE_SAMPLES = 4096
+"""libsndfile throws away the whole read in which an error falls, so reads are about as short as a FLAC frame."""
+
+
+class Decoder(Protocol):
+    """A source of samples. ``truncated`` says what is missing once ``read`` has returned no more samples."""
+
+    format: str
+    sample_rate: int
+    channels: int
+    samples_expected: int | None
+    truncated: str | None
+
+    def read(self, samples: int) -> NDArray[np.float32]:
+        """At most ``samples`` samples, ``[channels, n]``; n = 0 means the end."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_decoder(source: ByteSource, raw: RawFormat | None) -> Decoder:
+    """Finds out by content what ``source`` holds. Raises InputError if it is nothing that can be read."""
+    if raw is not None:
+        return PcmDecoder(source, "raw", raw.sample_rate, raw.channels, raw.sample_format, None)
+    magic = source.read(MAGIC_SIZE)
+    if not magic:
+        raise InputError("has no content (0 bytes); record or copy it again")
+    source.push_back(magic)
+    if is_wav(magic):
+        try:
+            header = read_wav_header(source.read)
+            layout = (header.sample_rate, header.channels, header.sample_format)
+            return PcmDecoder(source, "WAV", *layout, header.data_size)
+        except UnsupportedWavError as error:
+            source.push_back(error.consumed)
+    return SndfileDecoder(source.as_file())
+
+
+class PcmDecoder:
+    """PCM from where ``source`` stands, ``data_size`` bytes of it, or up to the end if that is None."""
+
+    def __init__(
+        self,
+        source: ByteSource,
+        format: str,
+        sample_rate: int,
+        channels: int,
+        sample_format: SampleFormat,
+        data_size: int | None,
+    ) -> None:
+        self.format = format
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self.truncated: str | None = None
+        self._source = source
+        self._sample_format = sample_format
+        self._step = channels * sample_format.bytes_per_sample
+        self._promised = None if data_size is None else data_size // self._step
+        self._delivered = 0
+        self.samples_expected = self._expected()
+
+    def read(self, samples: int) -> NDArray[np.float32]:
+        if self._promised is not None:
+            samples = min(samples, self._promised - self._delivered)
+        data = self._read_whole_samples(samples * self._step)
+        return self._sample_format.decode(data, self.channels)
+
+    def close(self) -> None:
+        pass
+
+    def _read_whole_samples(self, size: int) -> bytes:
+        """What is there, at most ``size`` bytes; at least one sample of every channel unless the input ends."""
+        data = self._source.read_available(size) if size else b""
+        while remainder := len(data) % self._step:
+            more = self._source.read_available(self._step - remainder)
+            if not more:
+                break
+            data += more
+        whole = data[: len(data) - remainder]
+        self._delivered += len(whole) // self._step
+        if size and (remainder or not data):
+            self._note_end(remainder)
+        return whole
+
+    def _note_end(self, remainder: int) -> None:
+        """The input has ended before ``data_size``, or at an unknown size, ``remainder`` bytes into a sample."""
+        seconds = f"{self._delivered / self.sample_rate:.2f} s"
+        if self._promised is not None:
+            promised = f"{self._promised / self.sample_rate:.2f} s"
+            self.truncated = f"ends after {seconds} of {promised} promised"
+        elif remainder:
+            self.truncated = f"ends in the middle of a sample after {seconds}"
+
+    def _expected(self) -> int | None:
+        """Only a regular file is believed, and no more than it holds."""
+        if self._source.size is None:
+            return None
+        available = self._source.bytes_left() // self._step
+        return available if self._promised is None else min(available, self._promised)
+
+
+class SndfileDecoder:
+    """Whatever libsndfile can read, from a file on disk that stands at its start."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        import soundfile
+
+        class ForwardOnly(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
+            """soundfile seeks to where it is after every read, which resets the MP3 decoder: audible gaps."""
+
+            def seekable(self) -> bool:
+                return False
+
+        self._error_type = soundfile.LibsndfileError
+        self._cut_off = is_cut_off(file)
+        try:
+            self._sound = ForwardOnly(file.fileno(), closefd=False)
+        except soundfile.LibsndfileError as error:
+            raise InputError(
+                "is not audio that libsndfile can read; convert it first, for example with ffmpeg"
+            ) from error
+        knows_length = 0 <= self._sound.frames < _NO_END
+        if self._sound.format == "MP3" and not tells_its_length(file):
+            knows_length = False
+            self._sound.close()
+            self._sound = ForwardOnly(PaddedFile(file))
+        self.format: str = self._sound.format
+        self.sample_rate: int = self._sound.samplerate
+        self.channels: int = self._sound.channels
+        self.samples_expected: int | None = self._sound.frames if knows_length else None
+        self.truncated: str | None = None
+        self._delivered = 0
+
+    def read(self, samples: int) -> NDArray[np.float32]:
+        pieces = []
+        wanted = samples
+        while wanted and self.truncated is None:
+            piece = self._read_piece(min(wanted, _PIECE_SAMPLES))
+            if not len(piece):
+                break
+            pieces.append(piece)
+            wanted -= len(piece)
+        block = np.concatenate(pieces) if pieces else np.empty((0, self.channels), np.float32)
+        return np.ascontiguousarray(block.T)
+
+    def close(self) -> None:
+        self._sound.close()
+
+    def _read_piece(self, samples: int) -> NDArray[np.float32]:
+        """``[n, channels]``, the way libsndfile has it; notes what is missing at the end."""
+        failed = False
+        try:
+            piece: NDArray[np.float32] = self._sound.read(samples, dtype="float32", always_2d=True)
+        except self._error_type:
+            failed, piece = True, np.empty((0, self.channels), np.float32)
+        self._delivered += len(piece)
+        if not len(piece):
+            self._note_end(failed)
+        return piece
+
+    def _note_end(self, failed: bool) -> None:
+        """``failed``: by an error, not in good order."""
+        seconds = f"{self._delivered / self.sample_rate:.2f} s"
+        if self.samples_expected is not None and self._delivered < self.samples_expected:
+            promised = f"{self.samples_expected / self.sample_rate:.2f} s"
+            self.truncated = f"only {seconds} of {promised} could be decoded"
+        elif failed or self._cut_off:
+            self.truncated = f"is damaged or cut off after {seconds}"

@@ -1,0 +1,83 @@
+"""The formats that can be written, by their usual extensions, and what each can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hac_cli.audio.pcm import S16, SampleFormat
+from hac_cli.errors import UsageError
+
+PCM_FORMATS = {
+    "PCM_U8": SampleFormat("u", 1),
+    "PCM_S8": SampleFormat("s", 1),
+    "PCM_16": S16,
+    "PCM_24": SampleFormat("s", 3),
+    "PCM_32": SampleFormat("s", 4),
+    "FLOAT": SampleFormat("f", 4),
+    "DOUBLE": SampleFormat("f", 8),
+}
+"""Sample formats by libsndfile's names."""
+
+_OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
+_MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A file format by libsndfile's names, with its limits.
+
+    ``sample_rates`` is empty where any will do; ``may_be_empty`` tells whether libsndfile manages without samples.
+    """
+
+    container: str
+    subtype: str = "PCM_16"
+    sample_rates: tuple[int, ...] = ()
+    max_channels: int = 8
+    may_be_empty: bool = True
+
+
+_FORMATS = {
+    "wav": FileFormat("WAV"),
+    "flac": FileFormat("FLAC", may_be_empty=False),
+    "ogg": FileFormat("OGG", "VORBIS"),
+    "oga": FileFormat("OGG", "VORBIS"),
+    "opus": FileFormat("OGG", "OPUS", _OPUS_RATES, may_be_empty=False),
+    "mp3": FileFormat("MP3", "MPEG_LAYER_III", _MP3_RATES, max_channels=2, may_be_empty=False),
+    "aiff": FileFormat("AIFF"),
+    "aif": FileFormat("AIFF"),
+    "au": FileFormat("AU"),
+    "caf": FileFormat("CAF"),
+    "w64": FileFormat("W64"),
+}
+_WAV_SUBTYPES = tuple(name for name in PCM_FORMATS if name != "PCM_S8")
+
+
+def choose_format(extension: str, subtype: str | None, sample_rate: int, channels: int) -> FileFormat:
+    """The format for an extension, with or without its dot, in the given subtype or its default.
+
+    Raises UsageError if there is no such format or it can't hold such audio.
+    """
+    name = extension.lower().removeprefix(".")
+    if name not in _FORMATS or not _is_available(_FORMATS[name], None):
+        known = ", ".join(f".{key}" for key, value in _FORMATS.items() if _is_available(value, None))
+        wrong = f"the extension .{name} is unknown" if name else "the name has no extension"
+        raise UsageError(f"{wrong}, so the format is too; use one of {known}, or --raw for headerless PCM")
+    chosen = _FORMATS[name]
+    if subtype is not None and not _is_available(chosen, subtype):
+        raise UsageError(f".{name} can't hold {subtype} samples; leave the sample format out for the usual one")
+    if chosen.sample_rates and sample_rate not in chosen.sample_rates:
+        rates = ", ".join(map(str, chosen.sample_rates))
+        raise UsageError(f".{name} takes {rates} Hz, not {sample_rate}; use .wav or .flac, which take any")
+    if channels > chosen.max_channels:
+        raise UsageError(
+            f".{name} takes up to {chosen.max_channels} channels, not {channels}; use .wav or .flac instead"
+        )
+    return replace(chosen, subtype=subtype or chosen.subtype)
+
+
+def _is_available(format: FileFormat, subtype: str | None) -> bool:
+    if format.container == "WAV":  # written without libsndfile, which need not even be loaded
+        return subtype is None or subtype in _WAV_SUBTYPES
+    import soundfile
+
+    return bool(soundfile.check_format(format.container, subtype or format.subtype))

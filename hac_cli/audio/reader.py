@@ -1,0 +1,99 @@
+"""Audio in, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hac_cli.audio.decoders import open_decoder
+from hac_cli.audio.limits import unsupported
+from hac_cli.audio.pcm import RawFormat
+from hac_cli.audio.source import ByteSource, Source
+from hac_cli.errors import HacError, InputError
+
+
+class AudioReader:
+    """Blocks of float32 ``[channels, samples]`` from a file, a pipe or any binary stream.
+
+    The format is found by content: WAV (also RF64) and raw PCM are read as they come, without seeking; all else
+    that libsndfile knows is read by it, and is first copied to a temporary file if it comes through a pipe.
+
+    source: a path, or a stream opened for reading bytes, which the caller closes.
+    raw: the layout of headerless PCM; then nothing is looked for in the content.
+    block_samples: the largest block, in samples per channel; a second if None. A slow pipe gives smaller blocks,
+        of what is there, so that live audio never waits.
+
+    Attributes: ``sample_rate`` in Hz; ``channels``; ``format``, such as ``WAV``, ``FLAC`` or ``raw``;
+    ``samples_expected``, per channel, None where it can't be known beforehand (always so for PCM from a pipe),
+    and only a forecast in compressed formats; ``samples_read`` so far; ``path``, None for a stream; and after
+    the last block ``truncated``, which is None or says what is missing, such as
+    ``ends after 3.20 s of 10.00 s promised``. All samples that are there are delivered in any case.
+
+    Raises InputError, here if the input is missing, unreadable, empty, not audio, or outside 8 to 192 kHz and 1
+    to 8 channels; while iterating if the system can't read on, or at a sample that is NaN or infinite, since
+    one such sample would spoil all that a codec makes of those after it. Values beyond -1 and 1 are passed on.
+    """
+
+    def __init__(self, source: Source, raw: RawFormat | None = None, block_samples: int | None = None) -> None:
+        assert block_samples is None or block_samples > 0
+        self._source = ByteSource(source)
+        self.path = self._source.path
+        try:
+            self._decoder = open_decoder(self._source, raw)
+            if problem := unsupported(self._decoder.sample_rate, self._decoder.channels):
+                raise InputError(problem)
+        except HacError as error:
+            self._source.close()
+            error.path = self.path
+            raise
+        self.sample_rate = self._decoder.sample_rate
+        self.channels = self._decoder.channels
+        self.format = self._decoder.format
+        self.samples_expected = self._decoder.samples_expected
+        self.samples_read = 0
+        self._block_samples = block_samples or self.sample_rate
+
+    @property
+    def truncated(self) -> str | None:
+        return self._decoder.truncated
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return self
+
+    def __next__(self) -> NDArray[np.float32]:
+        block = self._decoder.read(self._block_samples)
+        if not block.shape[1]:
+            raise StopIteration
+        self._refuse_non_finite(block)
+        self.samples_read += block.shape[1]
+        return block
+
+    def close(self) -> None:
+        self._decoder.close()
+        self._source.close()
+
+    def __enter__(self) -> AudioReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _refuse_non_finite(self, block: NDArray[np.float32]) -> None:
+        finite = np.isfinite(block).all(axis=0)
+        if not finite.all():
+            seconds = (self.samples_read + int(np.argmin(finite))) / self.sample_rate
+            raise InputError(
+                f"the sample at {seconds:.3f} s is not a finite number; clean the audio first, for example by "
+                "writing it as 16-bit WAV with ffmpeg",
+                self.path,
+            )
+
+
+def to_mono(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``[channels, samples]`` -> ``[1, samples]``: the mean of the channels."""
+    return block if block.shape[0] == 1 else block.mean(axis=0, keepdims=True, dtype=np.float32)

@@ -1,0 +1,114 @@
+"""Where the bytes come from: a regular file, a pipe, or any binary stream, behind one small interface."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from hac_cli.errors import InputError, OutputError
+
+Source = str | os.PathLike[str] | BinaryIO
+
+_COPY_SIZE = 1 << 20
+
+
+@contextlib.contextmanager
+def _input_errors(path: str | None) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError("no such file", path) from error
+    except IsADirectoryError as error:
+        raise InputError("is a directory; name the audio files in it", path) from error
+    except PermissionError as error:
+        raise InputError("can't be read: permission denied", path) from error
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror or error}", path) from error
+
+
+class ByteSource:
+    """Reads bytes from a path or a binary stream; a stream is only read forwards, and never closed here.
+
+    ``path`` is None for a stream. ``size`` is the length in bytes of a regular file, None for whatever may be a
+    pipe (every stream, and a path such as a FIFO).
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._spool: IO[bytes] | None = None
+        self._pushed_back = b""
+        self.size: int | None = None
+        if isinstance(source, str | os.PathLike):
+            self.path: str | None = os.fspath(source)
+            with _input_errors(self.path):
+                # unbuffered, so that libsndfile can go on with the same descriptor
+                self._stream: IO[bytes] = Path(self.path).open("rb", buffering=0)  # noqa: SIM115  closed by close()
+                status = os.fstat(self._stream.fileno())
+                self.size = status.st_size if stat.S_ISREG(status.st_mode) else None
+        else:
+            self.path = None
+            self._stream = source
+        # read1 returns what a pipe holds now, where read would wait for all of it; unbuffered streams lack it
+        self._read_once = getattr(self._stream, "read1", self._stream.read)
+
+    def read_available(self, size: int) -> bytes:
+        """Waits for at least one byte, then returns what one read gives, at most ``size`` bytes.
+
+        Empty at the end of the input. Raises InputError if the system can't read on.
+        """
+        data, self._pushed_back = self._pushed_back[:size], self._pushed_back[size:]
+        if data:
+            return data
+        with _input_errors(self.path):
+            return self._read_once(size) or b""
+
+    def read(self, size: int) -> bytes:
+        """Waits for ``size`` bytes; fewer mean the end of the input."""
+        data = self.read_available(size)
+        while len(data) < size and (more := self.read_available(size - len(data))):
+            data += more
+        return data
+
+    def push_back(self, data: bytes) -> None:
+        """Makes ``data`` the next bytes to be read."""
+        self._pushed_back = data + self._pushed_back
+
+    def bytes_left(self) -> int:
+        """How many bytes a regular file still has."""
+        assert self.size is not None
+        return self.size - os.lseek(self._stream.fileno(), 0, os.SEEK_CUR) + len(self._pushed_back)
+
+    def as_file(self) -> IO[bytes]:
+        """The whole input as a file on disk, at its start; what comes through a pipe is first copied to one.
+
+        For before any audio is read, with everything that was read pushed back. Raises OutputError if the
+        temporary file can't be written.
+        """
+        if self.size is None:
+            self._spool_all()
+        file = self._stream if self._spool is None else self._spool
+        os.lseek(file.fileno(), 0, os.SEEK_SET)
+        return file
+
+    def close(self) -> None:
+        if self.path is not None:
+            self._stream.close()
+        if self._spool is not None:
+            self._spool.close()
+
+    def _spool_all(self) -> None:
+        try:
+            self._spool = tempfile.TemporaryFile()  # noqa: SIM115  closed by close()
+            while data := self.read_available(_COPY_SIZE):
+                self._spool.write(data)
+            self._spool.flush()
+        except OSError as error:
+            raise OutputError(
+                f"input of this format has to be stored first, and {tempfile.gettempdir()} can't take it: "
+                f"{error.strerror or error}; set TMPDIR to a folder with room, or give a file instead of a pipe",
+                self.path,
+            ) from error

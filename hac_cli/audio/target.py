@@ -1,0 +1,77 @@
+"""Where the bytes go: a file, a pipe, or any binary stream, with errors that say what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from hac_cli.errors import OutputError
+
+Target = str | os.PathLike[str] | BinaryIO
+
+
+@contextlib.contextmanager
+def _output_errors(path: str | None) -> Iterator[None]:
+    """OSError as OutputError; but for a reader that has gone away, which is no error of the output's."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(_explain(error), path) from error
+
+
+def _explain(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full; make room and start again"
+    if isinstance(error, FileNotFoundError):
+        return "the folder does not exist; create it first"
+    if isinstance(error, IsADirectoryError):
+        return "is a directory; name a file in it"
+    return f"can't be written: {(error.strerror or str(error)).lower()}"
+
+
+class ByteTarget:
+    """Writes bytes to a path or a binary stream; only a file that was opened here is seekable.
+
+    A stream may be a file that already holds something, so it is only appended to, and never closed here.
+    Everything raises OutputError, or BrokenPipeError as it is.
+    """
+
+    def __init__(self, target: Target) -> None:
+        if isinstance(target, str | os.PathLike):
+            self.path: str | None = os.fspath(target)
+            with _output_errors(self.path):
+                self._stream: BinaryIO = Path(self.path).open("wb")  # noqa: SIM115  closed by close()
+            self.seekable = self._stream.seekable()
+        else:
+            self.path = None
+            self._stream = target
+            self.seekable = False
+
+    def write(self, data: bytes) -> int:
+        """Writes all of ``data``, at once to a pipe, and returns its length."""
+        rest = memoryview(data)
+        with _output_errors(self.path):
+            while rest:
+                written = self._stream.write(rest)
+                rest = rest[len(rest) if written is None else written :]
+            if not self.seekable:
+                self._stream.flush()
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        with _output_errors(self.path):
+            return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def close(self) -> None:
+        if self.path is not None:
+            with _output_errors(self.path):
+                self._stream.close()

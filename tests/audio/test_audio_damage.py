@@ -1,0 +1,96 @@
+"""Files that end too early or fail in the middle: everything that is there comes, and it is told."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from audio_files import COMPRESSED, SAMPLE_RATE, read_all, speechlike, write
+
+from hac_cli.audio import AudioReader, AudioWriter
+
+
+@pytest.mark.parametrize(
+    ("audio_seconds", "bytes_cut", "message"),
+    [(10, 24000 * 2 * 4, "ends after 6.00 s of 10.00 s promised"), (1, 1, "ends after 1.00 s of 1.00 s promised")],
+)
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_truncated_wav_gives_all_it_has_and_tells(
+    tmp_path: Path, audio_seconds: int, bytes_cut: int, message: str, piped: bool
+) -> None:
+    whole = write(tmp_path / "a.wav", speechlike(1, audio_seconds)).read_bytes()
+    path = tmp_path / "cut.wav"
+    path.write_bytes(whole[:-bytes_cut])
+    reader = AudioReader(io.BytesIO(path.read_bytes()) if piped else path)
+    samples = SAMPLE_RATE * audio_seconds - -(-bytes_cut // 2)
+    assert reader.samples_expected == (None if piped else samples)
+    audio = read_all(reader)
+    assert audio.shape == (1, samples)
+    np.testing.assert_allclose(audio, speechlike(1, audio_seconds)[:, :samples], atol=2**-15, rtol=0)
+    assert reader.truncated == message
+
+
+def test_a_truncated_rf64_tells(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speechlike(1, 2).T, SAMPLE_RATE, format="RF64")
+    path.write_bytes(path.read_bytes()[:-SAMPLE_RATE])
+    reader = AudioReader(path)
+    assert read_all(reader).shape == (1, 36000)
+    assert reader.truncated == "ends after 1.50 s of 2.00 s promised"
+
+
+def test_a_wav_of_unknown_length_that_ends_within_a_sample_tells() -> None:
+    stream = io.BytesIO()
+    with AudioWriter(stream, SAMPLE_RATE, 2) as writer:
+        writer.write(speechlike(2, 1))
+    reader = AudioReader(io.BytesIO(stream.getvalue()[:-1]))
+    assert read_all(reader).shape == (2, SAMPLE_RATE - 1)
+    assert reader.truncated == "ends in the middle of a sample after 1.00 s"
+
+
+@pytest.mark.parametrize("extension", [*COMPRESSED, "aiff", "au", "w64"])
+def test_other_formats_that_are_cut_off_tell(tmp_path: Path, extension: str) -> None:
+    audio = speechlike(1, 8)
+    audio += np.random.default_rng(0).normal(0, 0.1, audio.shape).astype(np.float32)  # fills the pages of Ogg
+    path = write(tmp_path / f"a.{extension}", audio)
+    full = read_all(AudioReader(path))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    for source in (path, io.BytesIO(path.read_bytes())):
+        reader = AudioReader(source)
+        result = read_all(reader)
+        assert 0.4 * audio.shape[1] < result.shape[1] < 0.8 * audio.shape[1]
+        assert reader.truncated is not None and " s" in reader.truncated
+        same = result.shape[1] - 4000
+        np.testing.assert_allclose(result[:, :same], full[:, :same], atol=1e-3)
+
+
+def test_a_flac_that_fails_in_the_middle_gives_what_comes_before(tmp_path: Path) -> None:
+    audio = speechlike(1, 5)
+    path = write(tmp_path / "a.flac", audio)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 3000] = np.random.default_rng(0).bytes(3000)
+    path.write_bytes(content)
+    reader = AudioReader(path)
+    result = read_all(reader)
+    assert 0.4 * audio.shape[1] < result.shape[1] < 0.6 * audio.shape[1]
+    np.testing.assert_allclose(result, audio[:, : result.shape[1]], atol=2**-15)
+    assert reader.truncated is not None and reader.truncated.endswith("of 5.00 s could be decoded")
+
+
+@pytest.mark.parametrize(("part", "samples"), [(1.0, 50000), (0.5, 24000)])
+def test_a_flac_of_unknown_length_is_read_to_its_end_and_tells_if_cut_off(
+    tmp_path: Path, part: float, samples: int
+) -> None:
+    path = write(tmp_path / "a.flac", np.random.default_rng(0).normal(0, 0.1, (1, 50000)).astype(np.float32))
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # the 36 bits of the number of samples, 0: unknown, as an encoder in a pipe leaves it
+    content[22:26] = bytes(4)
+    path.write_bytes(content[: round(part * len(content))])
+    reader = AudioReader(path)
+    assert reader.samples_expected is None
+    assert read_all(reader).shape[1] == pytest.approx(samples, abs=1000)
+    assert (reader.truncated is None) == (part == 1.0)
