@@ -1,0 +1,272 @@
+"""The public API: recordings to ``.hac`` and back, and audio to tokens and back.
+
+Joins three layers: ``audio`` gives and takes samples at any rate, ``model`` turns 24 kHz audio into tokens,
+``container`` keeps tokens.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hac_cli.audio import AudioReader, AudioWriter, RawFormat, Resampler, resampled_length, to_mono
+from hac_cli.container import CODEC_SAMPLE_RATE, Header, Reader, Summary, Writer
+from hac_cli.errors import CorruptError, HacError, InputError, OutputError, UsageError
+from hac_cli.model import released
+from hac_cli.model.network import Codec
+from hac_cli.model.release import load_release
+from hac_cli.model.stream import FRAMES_PER_CALL, DecoderStream, EncoderStream
+
+FRAMES_PER_BLOCK = 150
+
+Samples = NDArray[np.float32]
+Tokens = NDArray[np.int32]
+Progress = Callable[[int], None]
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What ``compress`` or ``decompress`` did. ``samples`` are per channel at ``sample_rate``; ``warning`` is set
+    when the input ended before it should and was coded as far as it went."""
+
+    samples: int
+    sample_rate: int
+    channels: int
+    file_bytes: int
+    payload_bytes: int
+    model: str
+    warning: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.sample_rate
+
+    @property
+    def bitrate(self) -> float:
+        """Bits a second of the whole file, container included; 0 for a recording without samples."""
+        return 8 * self.file_bytes / self.seconds if self.samples else 0.0
+
+    @property
+    def payload_bitrate(self) -> float:
+        return 8 * self.payload_bytes / self.seconds if self.samples else 0.0
+
+
+@functools.cache
+def load_model(name: str = released.DEFAULT_MODEL) -> Codec:
+    """The network of a released model. Raises ModelError when there is none, or its weights are damaged."""
+    return load_release(released.find(name))
+
+
+# -- arrays ---------------------------------------------------------------------------------------------------
+
+
+def encode(pcm: Samples, *, model: str = released.DEFAULT_MODEL) -> Tokens:
+    """Audio at 24 kHz, ``[samples]`` or ``[channels, samples]``, to tokens ``[channels, frames, 1]`` (int32).
+
+    Raises InputError for NaN or infinite samples and UsageError for another shape.
+    """
+    pcm = np.atleast_2d(np.asarray(pcm, np.float32))
+    if pcm.ndim != 2:
+        raise UsageError(f"audio must have the shape [samples] or [channels, samples], not {pcm.shape}")
+    if not np.isfinite(pcm).all():
+        raise InputError("the audio holds samples that are not finite numbers")
+    stream = encoder_stream(len(pcm), model=model)
+    return np.concatenate([stream.push(pcm), stream.flush()], 1)
+
+
+def decode(tokens: Tokens, *, samples: int | None = None, model: str = released.DEFAULT_MODEL) -> Samples:
+    """Tokens ``[channels, frames, 1]`` to audio ``[channels, samples]`` at 24 kHz (float32).
+
+    The tokens reach up to a frame past the recording's end; give its ``samples`` to get exactly those back.
+    Raises UsageError for another shape or for values that are not tokens.
+    """
+    tokens = np.asarray(tokens)
+    network = load_model(model)
+    limit = 1 << network.config.bits_per_token
+    if tokens.ndim != 3 or tokens.shape[2] != 1 or not np.issubdtype(tokens.dtype, np.integer):
+        raise UsageError(f"tokens must be integers of shape [channels, frames, 1], not {tokens.shape}")
+    if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) < limit:
+        raise UsageError(f"tokens of this model are from 0 to {limit - 1}")
+    stream = DecoderStream(network, len(tokens))
+    return np.concatenate([stream.push(tokens.astype(np.int32)), stream.flush()], 1)[:, :samples]
+
+
+def encoder_stream(
+    channels: int = 1, *, model: str = released.DEFAULT_MODEL, frames_per_call: int = FRAMES_PER_CALL
+) -> EncoderStream:
+    """A stream from audio at 24 kHz to tokens; ``frames_per_call`` trades latency for speed."""
+    return EncoderStream(load_model(model), channels, frames_per_call)
+
+
+def decoder_stream(
+    channels: int = 1, *, model: str = released.DEFAULT_MODEL, frames_per_call: int = FRAMES_PER_CALL
+) -> DecoderStream:
+    """A stream from tokens to audio at 24 kHz."""
+    return DecoderStream(load_model(model), channels, frames_per_call)
+
+
+# -- recordings -----------------------------------------------------------------------------------------------
+
+
+def compress(
+    source: PathLike | BinaryIO | AudioReader,
+    sink: PathLike | BinaryIO,
+    *,
+    model: str = released.DEFAULT_MODEL,
+    mono: bool = False,
+    raw: RawFormat | None = None,
+    frames_per_block: int = FRAMES_PER_BLOCK,
+    progress: Progress | None = None,
+) -> Result:
+    """Codes a recording into a ``.hac`` file or stream, block by block, in bounded memory.
+
+    ``source`` and ``sink`` are paths or binary streams (which stay open). Raises InputError for what isn't audio
+    that can be read, OutputError for what can't be written, ModelError for an unknown model.
+    """
+    chosen = released.find(model)
+    if not isinstance(source, AudioReader):
+        with AudioReader(source, raw) as reader:
+            return compress(reader, sink, model=model, mono=mono, frames_per_block=frames_per_block,
+                            progress=progress)  # fmt: skip
+    if not hasattr(sink, "write"):
+        with _created(sink) as file:
+            return compress(source, file, model=model, mono=mono, frames_per_block=frames_per_block,
+                            progress=progress)  # fmt: skip
+    channels = 1 if mono else source.channels
+    header = Header(
+        sample_rate=source.sample_rate,
+        channels=channels,
+        model_id=chosen.model_id,
+        weights_digest=chosen.short_digest,
+        bits_per_token=chosen.bits_per_token,
+        hop_length=chosen.config.hop_length,
+        frames_per_block=frames_per_block,
+        pre_skip=chosen.config.look_ahead,
+        total_samples=source.samples_expected,
+    )
+    with _writing():
+        writer = Writer(sink, header)
+    _encode_blocks(source, writer, EncoderStream(load_model(model), channels), mono, progress)
+    with _writing():
+        summary = writer.finish(source.samples_read)
+    return _result(header, summary, chosen.name, source.truncated)
+
+
+def _encode_blocks(
+    reader: AudioReader, writer: Writer, stream: EncoderStream, mono: bool, progress: Progress | None
+) -> None:
+    channels = writer.header.channels
+    resampler = Resampler(reader.sample_rate, CODEC_SAMPLE_RATE, channels)
+
+    def write(tokens: Tokens) -> None:
+        with _writing():
+            writer.write(tokens)
+
+    for block in reader:
+        write(stream.push(resampler.process(to_mono(block) if mono else block)))
+        if progress:
+            progress(reader.samples_read)
+    write(stream.push(resampler.flush()))
+    write(stream.flush())
+
+
+def decompress(
+    source: PathLike | BinaryIO,
+    target: PathLike | BinaryIO,
+    *,
+    format: str | None = None,
+    raw: RawFormat | None = None,
+    subtype: str | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Decodes a ``.hac`` file or stream to exactly the original number of samples, rate and channels.
+
+    ``format``, ``raw`` and ``subtype`` are those of ``AudioWriter``: by the target's extension, WAV to a stream.
+    Raises CorruptError at the first damage (what was written until then is incomplete), ModelError when the
+    model or its weights are not those the file was made with, OutputError for what can't be written.
+    """
+    if not hasattr(source, "read"):
+        with _opened(source) as file:
+            return decompress(file, target, format=format, raw=raw, subtype=subtype, progress=progress)
+    reader = Reader(source)
+    header = reader.header
+    chosen = released.find_for_file(header.model_id, header.weights_digest)
+    _check_layout(header, chosen)
+    stream = DecoderStream(load_model(chosen.name), header.channels)
+    with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=raw, subtype=subtype,
+                     samples=header.total_samples) as writer:  # fmt: skip
+        _decode_blocks(reader, writer, stream, progress)
+    assert reader.summary is not None
+    return _result(header, reader.summary, chosen.name)
+
+
+def _decode_blocks(reader: Reader, writer: AudioWriter, stream: DecoderStream, progress: Progress | None) -> None:
+    """The audio of the last frame is held back: only the end block tells how many samples it is worth."""
+    resampler = Resampler(CODEC_SAMPLE_RATE, reader.header.sample_rate, reader.header.channels)
+    last_frame = -(-reader.header.hop_length * reader.header.sample_rate // CODEC_SAMPLE_RATE) + 1
+    held = np.zeros((reader.header.channels, 0), np.float32)
+    for block in reader:
+        audio = np.concatenate([held, resampler.process(stream.push(block.tokens))], 1)
+        ready = max(0, audio.shape[1] - last_frame)
+        writer.write(audio[:, :ready])
+        held = audio[:, ready:]
+        if progress:
+            progress(writer.samples_written)
+    assert reader.summary is not None
+    samples = reader.summary.samples
+    due = samples - writer.samples_written
+    rest = np.concatenate([held, resampler.process(stream.flush()), resampler.flush()], 1)
+    if not 0 <= due <= rest.shape[1]:
+        raise CorruptError(f"its frames don't fit the {samples} samples that it says")
+    writer.write(rest[:, :due])
+    if progress:
+        progress(samples)
+
+
+def _check_layout(header: Header, model: released.ReleasedModel) -> None:
+    """The header repeats what the model fixes; where they differ, the file was not made by this model."""
+    config = model.config
+    said = (header.bits_per_token, header.tokens_per_frame, header.hop_length, header.pre_skip)
+    if said != (config.bits_per_token, 1, config.hop_length, config.look_ahead):
+        raise CorruptError(f"its header doesn't fit the model {model.name} that it names")
+
+
+def _result(header: Header, summary: Summary, model: str, warning: str | None = None) -> Result:
+    return Result(summary.samples, header.sample_rate, header.channels, summary.file_bytes, summary.payload_bytes,
+                  model, warning)  # fmt: skip
+
+
+# -- files ----------------------------------------------------------------------------------------------------
+
+
+def _opened(path: PathLike) -> BinaryIO:
+    try:
+        return Path(path).open("rb")
+    except OSError as error:
+        raise InputError(f"can't be opened: {error.strerror}", os.fspath(path)) from None
+
+
+def _created(path: PathLike) -> BinaryIO:
+    try:
+        return Path(path).open("wb")
+    except OSError as error:
+        raise OutputError(f"can't be created: {error.strerror}", os.fspath(path)) from None
+
+
+class _writing:
+    """Turns a failed write into an OutputError; a closed pipe and HAC's own errors pass through."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError | HacError):
+            raise OutputError(f"can't be written: {error.strerror}") from error

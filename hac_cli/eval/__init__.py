@@ -1,0 +1,1 @@
+"""How good the codec is: metrics of decoded speech against the original."""
