@@ -1,0 +1,174 @@
+"""Recordings through the public API with the released weights: lengths, rates, channels, levels, wrong input."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+
+import hac_cli
+from hac_cli.container import Reader
+from hac_cli.errors import CorruptError, InputError, ModelError, UsageError
+from hac_cli.model import released
+
+RANDOM = np.random.default_rng(5)
+
+
+def recording(samples, sample_rate=24_000, channels=1, level=0.1, format="WAV"):
+    """A binary stream with noise in it."""
+    file = io.BytesIO()
+    audio = np.clip(level * RANDOM.standard_normal((samples, channels)), -1, 1)
+    soundfile.write(file, audio, sample_rate, format=format)
+    file.seek(0)
+    return file
+
+
+def round_trip(source, **options):
+    coded, decoded = io.BytesIO(), io.BytesIO()
+    made = hac_cli.compress(source, coded, **options)
+    coded.seek(0)
+    result = hac_cli.decompress(coded, decoded)
+    decoded.seek(0)
+    audio, sample_rate = soundfile.read(decoded, always_2d=True, dtype="float32")
+    assert made == result
+    assert made.file_bytes == len(coded.getvalue())
+    return audio.T, sample_rate, made
+
+
+@pytest.mark.parametrize("samples", [0, 1, 2, 160, 319, 320, 321, 639, 640, 641, 959, 960])
+def test_every_length_up_to_three_hops_comes_back(samples):
+    audio, _, result = round_trip(recording(samples))
+    assert audio.shape == (1, samples) and result.samples == samples
+
+
+@pytest.mark.parametrize(
+    ("sample_rate", "channels"),
+    [(8000, 1), (11_025, 2), (16_000, 1), (22_050, 1), (44_100, 2), (48_000, 6), (96_000, 1), (192_000, 8)],
+)
+def test_rate_channels_and_length_come_back(sample_rate, channels):
+    samples = int(0.31 * sample_rate) + 7
+    audio, rate, result = round_trip(recording(samples, sample_rate, channels))
+    assert (rate, *audio.shape) == (sample_rate, channels, samples)
+    assert result.channels == channels and result.seconds == pytest.approx(samples / sample_rate)
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 16_000, 44_100, 48_000])
+@pytest.mark.parametrize("samples", [1, 2, 3, 5, 100])
+def test_a_few_samples_at_other_rates_come_back(sample_rate, samples):
+    audio, _, _ = round_trip(recording(samples, sample_rate))
+    assert audio.shape == (1, samples)
+
+
+def test_mono_mixes_down():
+    stereo = recording(4000, channels=2)
+    audio, _, result = round_trip(stereo, mono=True)
+    assert result.channels == 1 and audio.shape == (1, 4000)
+
+
+def test_the_file_holds_the_tokens_that_encode_gives():
+    audio = (0.1 * RANDOM.standard_normal(50_000)).astype(np.float32)
+    file, coded = io.BytesIO(), io.BytesIO()
+    soundfile.write(file, audio, 24_000, format="WAV", subtype="FLOAT")
+    file.seek(0)
+    hac_cli.compress(file, coded, frames_per_block=33)
+    coded.seek(0)
+    blocks = np.concatenate([block.tokens for block in Reader(coded)], 1)
+    assert np.array_equal(blocks, hac_cli.encode(audio))
+
+
+def test_decode_of_encode_has_the_length_asked_for():
+    audio = (0.1 * RANDOM.standard_normal((2, 12_345))).astype(np.float32)
+    tokens = hac_cli.encode(audio)
+    assert tokens.dtype == np.int32 and tokens.shape == (2, 41, 1)
+    assert hac_cli.decode(tokens, samples=12_345).shape == (2, 12_345)
+
+
+def test_wrong_arrays_are_refused():
+    with pytest.raises(InputError, match="finite"):
+        hac_cli.encode(np.array([0.0, np.nan]))
+    with pytest.raises(UsageError, match="shape"):
+        hac_cli.encode(np.zeros((1, 1, 1)))
+    with pytest.raises(UsageError, match="from 0 to 262143"):
+        hac_cli.decode(np.full((1, 1, 1), 1 << 18))
+    with pytest.raises(UsageError, match="integers"):
+        hac_cli.decode(np.zeros((1, 1, 1)))
+
+
+def test_a_truncated_recording_is_coded_as_far_as_it_goes(tmp_path):
+    path = tmp_path / "cut.wav"
+    path.write_bytes(recording(24_000).getvalue()[: 44 + 2 * 10_000])
+    result = hac_cli.compress(path, tmp_path / "cut.hac")
+    assert result.samples == 10_000 and "0.42 s of 1.00 s" in result.warning
+    assert hac_cli.decompress(tmp_path / "cut.hac", tmp_path / "back.wav").samples == 10_000
+
+
+def coded_file():
+    coded = io.BytesIO()
+    hac_cli.compress(recording(9000), coded)
+    return coded.getvalue()
+
+
+def test_a_damaged_file_is_refused():
+    data = bytearray(coded_file())
+    data[70] ^= 4
+    with pytest.raises(CorruptError, match="block 0"):
+        hac_cli.decompress(io.BytesIO(data), io.BytesIO())
+    with pytest.raises(CorruptError, match="truncated"):
+        hac_cli.decompress(io.BytesIO(coded_file()[:-1]), io.BytesIO())
+
+
+def remade(**changes):
+    """A good file whose header was changed, checksums and all."""
+    from dataclasses import replace
+
+    from hac_cli.container import Writer
+
+    reader = Reader(io.BytesIO(coded_file()))
+    file = io.BytesIO()
+    writer = Writer(file, replace(reader.header, **changes))
+    for block in reader:
+        writer.write(block.tokens)
+    writer.finish(9000)
+    file.seek(0)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"model_id": 999}, ModelError, "model number 999"),
+        ({"weights_digest": bytes(8)}, ModelError, "other weights of model v2"),
+        ({"hop_length": 321}, CorruptError, "doesn't fit the model"),
+        ({"pre_skip": 0}, CorruptError, "doesn't fit the model"),
+    ],
+)
+def test_a_file_of_another_model_is_refused(changes, error, message):
+    assert hac_cli.decompress(remade(), io.BytesIO()).samples == 9000
+    with pytest.raises(error, match=message):
+        hac_cli.decompress(remade(**changes), io.BytesIO())
+
+
+def test_unknown_models_and_damaged_weights_are_refused(tmp_path, monkeypatch):
+    with pytest.raises(ModelError, match="there are: v2"):
+        hac_cli.compress(recording(10), io.BytesIO(), model="v9")
+    model = released.find("v2")
+    for file in released.WEIGHTS.iterdir():
+        data = bytearray(file.read_bytes())
+        if file == model.path:
+            data[-1] ^= 1
+        (tmp_path / file.name).write_bytes(data)
+    monkeypatch.setattr(released, "WEIGHTS", tmp_path)
+    released.released.cache_clear()
+    hac_cli.load_model.cache_clear()
+    try:
+        with pytest.raises(ModelError, match="not those that were released"):
+            hac_cli.compress(recording(10), io.BytesIO())
+    finally:
+        monkeypatch.undo()
+        released.released.cache_clear()
+
+
+def test_progress_counts_samples():
+    seen = []
+    hac_cli.compress(recording(60_000), io.BytesIO(), progress=seen.append)
+    assert seen == sorted(seen) and seen[-1] == 60_000

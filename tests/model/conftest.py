@@ -1,0 +1,23 @@
+import pytest
+import torch
+
+from hac_cli.model.config import ModelConfig
+from hac_cli.model.network import Codec
+from hac_cli.model.release import fold
+
+TINY = ModelConfig(name="tiny", widths=(8, 12, 16, 20), blocks=(1, 1, 1, 2))
+
+
+@pytest.fixture(scope="session")
+def trained_tiny() -> Codec:
+    """A small network with random weights and scales that have seen signals."""
+    torch.manual_seed(1)
+    model = Codec(TINY).train()
+    for _ in range(40):
+        model(0.1 * torch.randn(2, 6400))
+    return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def tiny(trained_tiny: Codec) -> Codec:
+    return fold(trained_tiny)
