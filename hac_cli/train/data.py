@@ -98,9 +98,11 @@ def _cached(path: Path, cache: Path) -> np.ndarray:
 
 
 def split(corpus: Corpus, held_out: int) -> tuple[Corpus, Corpus]:
-    """Training and held-out parts: about ``held_out`` speakers, spread evenly over the list, are kept apart whole."""
+    """Training and held-out parts: ``held_out`` speakers, but no more than one in three, spread evenly over the list,
+    are kept apart whole."""
     speakers = sorted({clip.speaker for clip in corpus.of_kind("speech")})
-    step = max(1, len(speakers) // max(1, held_out))
+    held_out = min(held_out, len(speakers) // 3)
+    step = len(speakers) // max(1, held_out)
     kept = set(speakers[step // 2 :: step][:held_out])
     return (
         Corpus([clip for clip in corpus.clips if clip.speaker not in kept], corpus.skipped),
@@ -127,7 +129,8 @@ class CropSettings:
 
 class Crops:
     """Draws batches of crops ``[B, T]`` float32. Speakers are weighted by the square root of their hours, so that
-    one with much speech doesn't drown the others. Batch ``n`` depends on the seed and ``n`` alone."""
+    one with much speech doesn't drown the others. Crop ``i`` of all depends on the seed and ``i`` alone, so a resumed
+    run, or one in several processes, sees the same."""
 
     def __init__(self, corpus: Corpus, settings: CropSettings, seed: int) -> None:
         self.settings, self.seed = settings, seed
@@ -141,10 +144,11 @@ class Crops:
             raise InputError(f"no speech is longer than a crop of {settings.seconds} s")
 
     def batch(self, number: int) -> np.ndarray:
-        random = np.random.default_rng((self.seed, number))
-        return np.stack([self._crop(random) for _ in range(self.settings.batch)])
+        first = number * self.settings.batch
+        return np.stack([self.crop(first + i) for i in range(self.settings.batch)])
 
-    def _crop(self, random: np.random.Generator) -> np.ndarray:
+    def crop(self, index: int) -> np.ndarray:
+        random = np.random.default_rng((self.seed, index))
         s = self.settings
         choice = random.random()
         if choice < s.silence:
