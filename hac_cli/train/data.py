@@ -118,12 +118,12 @@ class CropSettings:
     batch: int = 8
     music: float = 0.04
     sfx: float = 0.03
-    silence: float = 0.01
+    silence: float = 0.005
     noise: float = 0.12
     band_limit: float = 0.0
     level: float = -24.0
     level_spread: float = 5.0
-    wide_level: float = 0.4
+    wide_level: float = 0.1
     level_range: tuple[float, float] = (-50.0, -8.0)
 
 

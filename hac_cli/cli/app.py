@@ -1,0 +1,103 @@
+"""The ``hac`` command: its subcommands, and what every one of them has in common when something goes wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+import click
+
+from hac_cli.cli.compress import compress
+from hac_cli.cli.console import Console, common_options
+from hac_cli.cli.decompress import decompress
+from hac_cli.cli.info import info
+from hac_cli.cli.models import models
+from hac_cli.cli.train import train
+from hac_cli.cli.verify import verify
+from hac_cli.errors import HacError, UsageError
+
+COMPLETION_VARIABLE = "_HAC_COMPLETE"
+BROKEN_PIPE = 141
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+@click.version_option(package_name="hac-cli", prog_name="hac", message="%(prog)s %(version)s")
+@common_options
+def cli() -> None:
+    """HAC, a neural speech codec: recordings to .hac files of 1.35 kbit/s, and back.
+
+    \b
+    hac compress talk.wav            makes talk.hac
+    hac decompress talk.hac out.wav  makes out.wav
+    A file name of - is standard input or standard output.
+    """
+
+
+# A new command is a file beside this one and a name in this list.
+for command in (compress, decompress, info, verify, models, train):
+    cli.add_command(command)
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line. This is where the exit code comes from:
+
+    ==== =================================================================
+    0    all went well
+    1    several inputs failed for different reasons, or a fault in hac
+    2    the command line makes no sense, or asks for what hac refuses
+    3    an input is missing, is not audio, or ends before it should
+    4    the output can't be written, or exists
+    5    a .hac file is damaged, truncated, or no .hac file
+    6    a model is missing, or its weights are not the right ones
+    130  interrupted (143: terminated, 129: terminal closed), see signals.py
+    141  whoever was reading the output has gone away
+    ==== =================================================================
+    """
+    if COMPLETION_VARIABLE in os.environ:  # the shell asks what could follow
+        cli.main(arguments, prog_name="hac", complete_var=COMPLETION_VARIABLE)
+    try:
+        return _run(arguments, Console())
+    except BrokenPipeError:
+        return BROKEN_PIPE
+    finally:
+        _mute_failing_streams()
+
+
+def _run(arguments: list[str], console: Console) -> int:
+    if not sys.warnoptions:  # what libraries warn about is no news to users
+        warnings.simplefilter("ignore")
+    try:
+        with cli.make_context("hac", arguments, obj=console) as context:
+            cli.invoke(context)
+        return 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return UsageError.exit_code
+    except click.UsageError as error:
+        name = error.ctx.command_path if error.ctx else "hac"
+        console.error(f"{error.format_message().rstrip('.')}; see {name} --help")
+        return UsageError.exit_code
+    except BrokenPipeError:
+        raise
+    except HacError as error:
+        console.failure(error)
+        return error.exit_code
+    except Exception as error:
+        advice = "report what is above" if console.debug else "run it again with --debug and report what it prints"
+        fault = HacError(f"unexpected {type(error).__name__}: {error}; this is a fault in hac, {advice}")
+        fault.__cause__ = error
+        console.failure(fault)
+        return fault.exit_code
+
+
+def _mute_failing_streams() -> None:
+    """Python flushes these two once more at its end, and complains if that fails."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,54 @@
+"""``hac compress``: a recording to a ``.hac`` file."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from hac_cli.cli import files
+from hac_cli.cli.console import Console, common_options, count
+from hac_cli.errors import InputError
+
+
+@click.command()
+@click.argument("source", metavar="IN", type=click.Path())
+@click.argument("target", metavar="[OUT]", type=click.Path(), required=False)
+@click.option("--mono", is_flag=True, help="Mix all channels down to one.")
+@click.option("--model", metavar="NAME", help="The model to code with, one of `hac models`.")
+@click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="IN is headerless PCM, such as 24000:1:s16.")
+@click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
+@common_options
+@click.pass_obj
+def compress(
+    console: Console, source: str, target: str | None, mono: bool, model: str | None, raw: str | None, force: bool
+) -> None:
+    """Compress a recording.
+
+    OUT is IN with the extension .hac, if not given. IN is anything that libsndfile reads (WAV, FLAC, MP3, Ogg,
+    Opus, ...) of 8 to 192 kHz and 1 to 8 channels; each channel is coded on its own. - is standard input or
+    standard output. A recording that is cut off is coded as far as it goes, with a warning and exit code 3.
+    """
+    plan = files.make_plan(source, target, ".hac", force)
+    from hac_cli.audio import AudioReader, RawFormat
+    from hac_cli.model import released
+
+    chosen = released.find(model or released.DEFAULT_MODEL)
+    layout = RawFormat.parse(raw) if raw else None
+    with plan.named_errors(), AudioReader(plan.source or files.standard_input(), layout) as reader:
+        channels = count(reader.channels, "channel")
+        console.detail(f"{plan.source_name}: {reader.format}, {reader.sample_rate} Hz, {channels}")
+        with files.writing(plan.target) as sink:
+            from hac_cli import codec
+
+            with console.progress(plan.source_name, reader.samples_expected, reader.sample_rate) as progress:
+                started = time.perf_counter()
+                result = codec.compress(reader, sink, model=chosen.name, mono=mono, progress=progress)
+    speed = result.seconds / (time.perf_counter() - started)
+    console.say(
+        f"{plan.source_name} -> {plan.target_name}: {result.seconds:.2f} s, {result.file_bytes} bytes, "
+        f"{result.bitrate / 1000:.3f} kbit/s, {speed:.1f}x real time"
+    )
+    console.detail(f"model {result.model}, payload {result.payload_bitrate / 1000:.3f} kbit/s")
+    if result.warning:
+        raise InputError(f"{result.warning}; it was coded as far as it goes", plan.source_name)

@@ -1,0 +1,107 @@
+"""Talking to the user: everything on stderr but what was asked for, which alone goes to stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import click
+
+from hac_cli.errors import HacError, OutputError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Advance = Callable[[int], None]
+"""Called with the number of samples (per channel) done so far."""
+
+
+class Console:
+    """What the options -q, -v and --debug ask for, and the output that depends on them."""
+
+    def __init__(self) -> None:
+        self.quiet = False
+        self.verbose = False
+        self.debug = False
+
+    def show(self, text: str) -> None:
+        """What a command was asked for, to stdout. Raises OutputError if it can't be written."""
+        try:
+            click.echo(text)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"can't be written: {error.strerror}", "standard output") from error
+
+    def say(self, text: str) -> None:
+        """What is nice to know."""
+        if not self.quiet:
+            _to_stderr(text)
+
+    def detail(self, text: str) -> None:
+        """What is nice to know for those who ask for more."""
+        if self.verbose:
+            self.say(text)
+
+    def error(self, text: str) -> None:
+        """What went wrong, in one line."""
+        _to_stderr(f"hac: {' '.join(text.split())}")
+
+    def failure(self, error: HacError) -> None:
+        if self.debug:
+            _to_stderr("".join(traceback.format_exception(error)).rstrip())
+        self.error(str(error))
+
+    @contextlib.contextmanager
+    def progress(self, label: str, samples: int | None, sample_rate: int) -> Iterator[Advance | None]:
+        """A progress bar on a terminal, else nothing. ``samples``: how many there will be, None if unknown."""
+        if self.quiet or sys.stderr is None or not sys.stderr.isatty():
+            yield None
+            return
+        from tqdm import tqdm
+
+        tqdm.monitor_interval = 0  # no thread is needed to keep a bar alive that is updated all the time
+        total = None if samples is None else samples / sample_rate
+        known = "{desc} {percentage:3.0f}% |{bar}| {n:.0f} of {total:.0f} s{postfix}, {remaining} left"
+        unknown = "{desc} {n:.0f} s{postfix}"
+        bar_format = unknown if total is None else known
+        size = {"ncols": os.get_terminal_size(2).columns or 80, "nrows": 24}  # some terminals don't know theirs
+        with tqdm(total=total, desc=label, bar_format=bar_format, leave=False, **size) as bar:
+            started = time.perf_counter()
+
+            def advance(done: int) -> None:
+                seconds = done / sample_rate
+                speed = seconds / (time.perf_counter() - started)
+                bar.set_postfix_str(f"{speed:.1f}x real time", refresh=False)
+                bar.update(seconds - bar.n)
+
+            yield advance
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _to_stderr(text: str) -> None:
+    with contextlib.suppress(OSError):  # nobody there to read it is no reason to fail
+        click.echo(text, err=True)
+
+
+def common_options(command: Command) -> Command:
+    """-q, -v and --debug, which may stand before the command's name as well as after it."""
+    for names, text in (
+        (("--debug",), "Show where in the program an error comes from."),
+        (("-v", "--verbose"), "Say more."),
+        (("-q", "--quiet"), "Say nothing but errors."),
+    ):
+        option = click.option(*names, is_flag=True, expose_value=False, callback=_remember, help=text)
+        command = option(command)
+    return command
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and isinstance(context.obj, Console):  # there is none while a shell completes a line
+        setattr(context.obj, str(parameter.name), True)

@@ -1,0 +1,198 @@
+"""Which file is read and which is written, and that nothing is lost whatever happens in between."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from hac_cli.cli import signals
+from hac_cli.errors import HacError, InputError, OutputError, UsageError
+
+_STANDARD = "-"
+_INPUT_NAMES = {_STANDARD: 0, "/dev/stdin": 0, "/dev/fd/0": 0}
+_OUTPUT_NAMES = {_STANDARD: 1, "/dev/stdout": 1, "/dev/fd/1": 1}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One input and one output that may be written; None stands for standard input and standard output."""
+
+    source: str | None
+    target: str | None
+
+    @property
+    def source_name(self) -> str:
+        return self.source or "standard input"
+
+    @property
+    def target_name(self) -> str:
+        return self.target or "standard output"
+
+    @contextlib.contextmanager
+    def named_errors(self) -> Iterator[None]:
+        """Errors of streams don't know a name; this adds the input's, or the output's if that is what failed."""
+        try:
+            yield
+        except HacError as error:
+            if error.path is None and not isinstance(error, UsageError):
+                error.path = self.target_name if isinstance(error, OutputError) else self.source_name
+            raise
+
+
+def make_plan(source: str, target: str | None, extension: str, force: bool) -> Plan:
+    """Find the output's name if none is given, and refuse outputs that would do harm.
+
+    Raises UsageError if the output is the input or a terminal, OutputError if it exists and ``force`` is off.
+    """
+    if target is None:
+        target = _default_target(source, extension)
+    plan = Plan(None if source in _INPUT_NAMES else source, None if target in _OUTPUT_NAMES else target)
+    if _is_same_file(plan):
+        raise UsageError("is the input as well, which would be lost; name another output", plan.target_name)
+    if plan.target is None:
+        if sys.stdout is not None and sys.stdout.isatty():
+            raise UsageError("standard output is a terminal, which can't show this; name a file, or use a pipe")
+    elif not force and stat.S_ISREG(_mode(plan.target)):
+        raise OutputError("exists; overwrite it with -f, or name another output", plan.target)
+    return plan
+
+
+def _default_target(source: str, extension: str) -> str:
+    """``talk.wav`` becomes ``talk.hac``, ``talk.hac`` becomes ``talk.wav``, and a pipe goes on to the next."""
+    if source in _INPUT_NAMES:
+        return _STANDARD
+    if stat.S_IFMT(_mode(source)) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise UsageError("is no regular file, so it has no name to go by; name the output", source)
+    path = Path(source)
+    if extension != ".hac" and path.suffix.lower() != ".hac":
+        return source + extension
+    return str(path.with_suffix(extension)) if path.name else source
+
+
+def _mode(path: str) -> int:
+    """Type and permissions; 0 where there is no file, or it can't be asked, which shows when it is used."""
+    try:
+        return Path(path).stat().st_mode
+    except OSError:
+        return 0
+
+
+def _is_same_file(plan: Plan) -> bool:
+    """Whether both are one regular file, under whatever names."""
+    try:
+        source = os.fstat(0) if plan.source is None else Path(plan.source).stat()
+        target = os.fstat(1) if plan.target is None else Path(plan.target).stat()
+    except OSError:  # one of them does not exist
+        return False
+    return stat.S_ISREG(source.st_mode) and os.path.samestat(source, target)
+
+
+def input_name(path: str) -> str:
+    """What to call an input in messages."""
+    return "standard input" if path in _INPUT_NAMES else path
+
+
+def standard_input() -> BinaryIO:
+    """Raises InputError if there is none, UsageError if somebody would have to type it."""
+    if sys.stdin is None:
+        raise InputError("is closed; give it a file or a pipe", "standard input")
+    if sys.stdin.isatty():
+        raise UsageError("standard input is a terminal; name a file, or use a pipe")
+    return sys.stdin.buffer
+
+
+@contextlib.contextmanager
+def reading(source: str | None) -> Iterator[BinaryIO]:
+    """The input as a stream. Raises InputError if it can't be opened, or if the system can't read on."""
+    try:
+        if source is None or source in _INPUT_NAMES:
+            yield standard_input()
+        else:
+            with Path(source).open("rb") as stream:
+                yield stream
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise InputError(_explain_input(error), source or "standard input") from error
+
+
+def _explain_input(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file; check the name"
+    if isinstance(error, IsADirectoryError):
+        return "is a directory; name the files in it"
+    return f"can't be read: {(error.strerror or str(error)).lower()}"
+
+
+@contextlib.contextmanager
+def writing(target: str | None) -> Iterator[str | BinaryIO]:
+    """Where to write: a stream for standard output and for pipes and devices, else the path of a temporary file.
+
+    That lies beside the target and takes its place when the block is left in good order, so that a target is
+    either complete or as it was before. Raises OutputError.
+    """
+    try:
+        if target is None:
+            if sys.stdout is None:
+                raise OutputError("is closed; name a file", "standard output")
+            yield sys.stdout.buffer
+        elif _is_stream(target):
+            with Path(target).open("wb") as stream:
+                if stream.isatty():
+                    raise UsageError("is a terminal, which can't show this; name a file, or use a pipe", target)
+                yield stream
+        else:
+            with _replacing(target) as temporary:
+                yield temporary
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(_explain_output(error), target or "standard output") from error
+
+
+def _is_stream(target: str) -> bool:
+    """Whether the target is a pipe or a character device; OutputError if it is nothing that can be written."""
+    mode = _mode(target)
+    if target.endswith(os.sep) or stat.S_ISDIR(mode):
+        raise OutputError("is a directory; name a file in it", target)
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFIFO, stat.S_IFCHR):
+        raise OutputError("is neither a file nor a pipe; name another output", target)
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+@contextlib.contextmanager
+def _replacing(target: str) -> Iterator[str]:
+    final = Path(os.path.realpath(target))  # a symbolic link stays one
+    temporary = final.with_name(f".hac-{os.urandom(4).hex()}{final.suffix}")
+    signals.leftovers.add(str(temporary))
+    try:
+        temporary.touch(0o666, exist_ok=False)  # less the umask, as for any new file
+        yield str(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        if final.exists():
+            temporary.chmod(stat.S_IMODE(final.stat().st_mode))
+        temporary.replace(final)
+    except HacError as error:
+        if error.path == str(temporary):
+            error.path = target
+        raise
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        signals.leftovers.discard(str(temporary))
+
+
+def _explain_output(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full; make room and start again"
+    if isinstance(error, FileNotFoundError):
+        return "its folder does not exist; create it first"
+    return f"can't be written: {(error.strerror or str(error)).lower()}"

@@ -1,0 +1,58 @@
+"""What ``hac info`` and ``hac verify`` share: several files, each read to its end without a codec."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hac_cli.cli import files
+from hac_cli.cli.console import Console
+from hac_cli.errors import CorruptError, HacError
+
+if TYPE_CHECKING:
+    from hac_cli.container import Report
+
+Facts = dict[str, Any]
+
+
+def inspect(
+    console: Console,
+    paths: tuple[str, ...],
+    schema: str | None,
+    describe: Callable[[Report], Facts],
+    as_text: Callable[[str, Facts], str],
+) -> None:
+    """Show what ``describe`` finds in each file: as JSON of that schema, or by ``as_text(name, facts)`` if None.
+
+    Goes on after files that fail. The exit code is theirs if they all fail alike, and 1 if not.
+    """
+    codes = set()
+    for path in paths:
+        name = files.input_name(path)
+        facts, failure = _examine(path, name, describe)
+        if schema:
+            console.show(json.dumps({"schema": schema, "file": name, **facts}))
+        elif "error" not in facts and not console.quiet:
+            console.show(as_text(name, facts))
+        if failure:
+            console.failure(failure)
+            codes.add(failure.exit_code)
+    if codes:
+        raise click.exceptions.Exit(codes.pop() if len(codes) == 1 else HacError.exit_code)
+
+
+def _examine(path: str, name: str, describe: Callable[[Report], Facts]) -> tuple[Facts, HacError | None]:
+    """What is known of a file, and what is wrong with it; no more than that if it can't be read at all."""
+    from hac_cli.container import verify
+
+    try:
+        with files.reading(path) as stream:
+            report = verify(stream)
+    except HacError as error:
+        error.path = name
+        return {"ok": False, "error": error.message, "exit_code": error.exit_code}, error
+    damage = CorruptError("is damaged; copy it again from where it came from", name)
+    return {"ok": report.ok, **describe(report)}, None if report.ok else damage

@@ -1,0 +1,35 @@
+"""Ctrl-C, SIGTERM and a closed terminal: leave nothing behind, say so in a line, exit with 128 + the signal.
+
+The handler ends the process instead of raising an exception, which may come up in the middle of an import or of a
+callback from C, where it would be printed, swallowed, or turned into another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from types import FrameType
+
+leftovers: set[str] = set()
+"""Files that are not complete yet. Whoever creates one enters it here before."""
+
+_MESSAGES = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal was closed"}
+
+
+def install() -> None:
+    """Handle what is not ignored: nohup, and scripts that start jobs in the background, mean what they say."""
+    for name in _MESSAGES:
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    for path in leftovers:
+        with contextlib.suppress(OSError):
+            os.unlink(path)  # noqa: PTH108  pathlib may not be loaded yet
+    with contextlib.suppress(OSError):
+        new_line = "\n" if os.isatty(2) else ""  # a progress bar, or the terminal's own ^C, stands there
+        os.write(2, f"{new_line}hac: {_MESSAGES[signal.Signals(number).name]}\n".encode())
+    os._exit(128 + number)

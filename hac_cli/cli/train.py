@@ -1,0 +1,55 @@
+"""``hac train``: from recordings and a recipe to weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hac_cli.cli.console import Console, common_options
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--data", "sources", metavar="PATH", type=click.Path(path_type=Path), multiple=True, required=True,
+              help="A folder of recordings, or a CSV manifest of path,kind,speaker; may be repeated.")  # fmt: skip
+@click.option("--out", "folder", metavar="DIR", type=click.Path(path_type=Path), required=True,
+              help="The run's folder: checkpoint and log.")  # fmt: skip
+@click.option("--max-minutes", type=click.FloatRange(min=0, min_open=True), required=True,
+              help="Time to train for; the learning rate falls to its end over it.")  # fmt: skip
+@click.option("--start-from", metavar="CHECKPOINT", type=click.Path(path_type=Path),
+              help="Begin with the weights of another run.")  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on where the run in DIR was stopped.")
+@click.option("--no-compile", is_flag=True, help="Don't compile the network first (starts at once, runs slower).")
+@common_options
+@click.pass_obj
+def train(
+    console: Console,
+    recipe: str,
+    sources: tuple[Path, ...],
+    folder: Path,
+    max_minutes: float,
+    start_from: Path | None,
+    resume: bool,
+    no_compile: bool,
+) -> None:
+    """Train a network by RECIPE, a .toml file or the name of one that ships.
+
+    Ctrl-C and SIGTERM save before they end the run. Two processes of one thread each use two cores best:
+    `torchrun --nproc-per-node 2 -m hac_cli train ...`. `python -m hac_cli.train.release` makes weights of a
+    checkpoint.
+    """
+    from hac_cli.train.recipe import Recipe
+    from hac_cli.train.run import train as run
+
+    checkpoint = run(
+        Recipe.read(recipe),
+        list(sources),
+        folder,
+        max_minutes=max_minutes,
+        start_from=start_from,
+        resume=resume,
+        compiled=not no_compile,
+        quiet=console.quiet,
+    )
+    console.say(f"saved {checkpoint}")

@@ -1,0 +1,121 @@
+"""``info``, ``verify`` and ``models``: what they say, as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+
+from cli_tools import make_hac
+
+from hac_cli.model import released
+
+MODEL = released.find(released.DEFAULT_MODEL)
+
+
+def test_info(call, folder):
+    """A file that was written to a pipe says its length only in the end; it is shown all the same."""
+    make_hac(folder / "file.hac")
+    make_hac(folder / "pipe.hac", total_known=False, weights_digest=b"whatever")
+    code, text, errors = call("info", "file.hac", "pipe.hac")
+    assert (code, errors) == (0, "")
+    first, second = text.split("pipe.hac\n")
+    assert f"{MODEL.name}, weights {MODEL.short_digest.hex()} (installed)" in first
+    assert "24000 Hz, 1 channel, 1.333 s (32000 samples)" in first
+    assert "100 frames in 4 blocks of up to 30" in first
+    assert "kbit/s (payload 1.374 kbit/s)" in first
+    assert "(not installed)" in second and "(32000 samples)" in second
+
+
+def test_info_json(call, folder):
+    make_hac(folder / "file.hac", sample_rate=48_000)
+    code, text, _ = call("info", "--json", "file.hac", "none.hac")
+    assert code == 3
+    facts, missing = map(json.loads, text.splitlines())
+    size = (folder / "file.hac").stat().st_size
+    assert facts == {
+        "schema": "hac-info-1", "file": "file.hac", "ok": True, "format_version": "1.0",
+        "model": MODEL.name, "model_id": MODEL.model_id, "weights_digest": MODEL.short_digest.hex(),
+        "weights_installed": True, "sample_rate": 48_000, "channels": 1, "samples": 32_000, "seconds": 2 / 3,
+        "frames": 100, "blocks": 4, "frames_per_block": 30, "bits_per_token": 18, "file_bytes": size,
+        "payload_bytes": 229, "bitrate": 12 * size, "payload_bitrate": 12 * 229,
+    }  # fmt: skip
+    assert missing == {
+        "schema": "hac-info-1", "file": "none.hac", "ok": False, "error": "no such file; check the name",
+        "exit_code": 3,
+    }  # fmt: skip
+
+
+def test_info_of_a_damaged_file(call, folder):
+    make_hac(folder / "file.hac")
+    (folder / "cut.hac").write_bytes((folder / "file.hac").read_bytes()[:-1])
+    code, text, errors = call("info", "cut.hac")
+    assert code == 5
+    assert "1 channel, length unknown" in text
+    assert errors.startswith("hac: cut.hac: is damaged")
+
+
+def test_verify(call, folder):
+    whole = make_hac(folder / "whole.hac").read_bytes()
+    damaged = bytearray(whole)
+    damaged[44 + 80 + 20] ^= 1  # in the second block
+    (folder / "flip.hac").write_bytes(damaged)
+    (folder / "cut.hac").write_bytes(whole[:200])
+    (folder / "empty.hac").touch()
+
+    assert call("verify", "whole.hac") == (0, "whole.hac: OK, 1.33 s in 4 blocks\n", "")
+    assert call("verify", "-q", "whole.hac") == (0, "", "")
+    code, text, errors = call("verify", "flip.hac", "whole.hac", "cut.hac", "empty.hac")
+    assert code == 5
+    assert text.splitlines() == [
+        "flip.hac: DAMAGED, 3 good blocks",
+        "  block 1 (0.40 s to 0.80 s): checksum mismatch",
+        "whole.hac: OK, 1.33 s in 4 blocks",
+        "cut.hac: DAMAGED, 1 good block",
+        "  from block 1 (0.40 s) on: truncated; no end block",
+    ]
+    advice = "is damaged; copy it again from where it came from"
+    problems = [f"flip.hac: {advice}", f"cut.hac: {advice}", "empty.hac: not a .hac file: it is empty"]
+    assert errors.splitlines() == [f"hac: {problem}" for problem in problems]
+    assert call("verify", "flip.hac", "none.hac")[0] == 1  # failures of two kinds
+
+
+def test_verify_json(call, folder):
+    whole = make_hac(folder / "whole.hac").read_bytes()
+    (folder / "cut.hac").write_bytes(whole[:200])
+    (folder / "no.hac").write_text("something else")
+    code, text, _ = call("verify", "--json", "whole.hac", "cut.hac", "no.hac")
+    assert code == 5
+    good, cut, other = map(json.loads, text.splitlines())
+    common = {"schema": "hac-verify-1", "ok": False}
+    assert good == common | {"file": "whole.hac", "ok": True, "seconds": 4 / 3, "blocks": 4, "damages": []}
+    place = {"first_block": 1, "last_block": None, "start_seconds": 0.4, "end_seconds": None}
+    damages = [place | {"reason": "truncated; no end block"}]
+    assert cut == common | {"file": "cut.hac", "seconds": None, "blocks": 1, "damages": damages}
+    assert other == common | {"file": "no.hac", "error": "not a .hac file", "exit_code": 5}
+
+
+def test_verify_notices_every_flipped_bit(call, folder):
+    """All 8 bits of all bytes of the smallest file that has a header, a block and an end."""
+    whole = make_hac(folder / "small.hac", frames=3).read_bytes()
+    for position in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[position // 8] ^= 1 << position % 8
+        (folder / "flip.hac").write_bytes(damaged)
+        assert call("verify", "-q", "flip.hac")[0] == 5, position
+
+
+def test_models(call):
+    code, text, _ = call("models", "--json")
+    models = [json.loads(line) for line in text.splitlines()]
+    assert code == 0
+    assert [model["name"] for model in models if model["default"]] == [MODEL.name]
+    for facts in models:
+        model = released.find(facts["name"])
+        assert facts["schema"] == "hac-models-1"
+        assert facts["digest"] == model.digest
+        assert facts["file_bytes"] == model.path.stat().st_size <= 8e6
+        assert facts["parameters"] <= 4_000_000
+        assert facts["tokens_per_second"] * facts["bits_per_token"] == facts["bitrate"]
+    code, text, _ = call("models", MODEL.name)
+    assert code == 0
+    assert text.startswith(f"* {MODEL.name}: {MODEL.description}\n")
+    assert f"{MODEL.parameters:,} parameters" in text

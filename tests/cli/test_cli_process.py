@@ -1,0 +1,166 @@
+"""What only a process of its own can show: what it loads, its streams, and the way it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cli_tools import HAC, make_hac, names
+
+NO_TORCH = """
+import sys
+from hac_cli.cli.app import run
+assert run(["--help"]) == run(["--version"]) == run(["compress", "--help"]) == 0
+heavy = {"numpy", "torch", "soundfile", "soxr", "tqdm", "asyncio"} & set(sys.modules)
+assert not heavy, heavy
+import hac_cli
+assert run(["models"]) == run(["info", sys.argv[1]]) == run(["verify", sys.argv[1]]) == 0
+heavy = {"torch", "soundfile", "soxr", "tqdm"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_nothing_heavy_is_loaded_without_need(folder):
+    make_hac(folder / "some.hac")
+    result = subprocess.run([sys.executable, "-c", NO_TORCH, "some.hac"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_entry_points(hac):
+    version = hac("--version").stdout
+    assert version.startswith("hac ") and version.count("\n") == 1
+    module = subprocess.run([sys.executable, "-m", "hac_cli", "--version"], capture_output=True, text=True)
+    assert (module.returncode, module.stdout) == (0, version)
+
+
+def test_completion(hac):
+    assert "_HAC_COMPLETE=bash_complete" in hac(env={**os.environ, "_HAC_COMPLETE": "bash_source"}).stdout
+    asked = {"_HAC_COMPLETE": "bash_complete", "COMP_WORDS": "hac comp", "COMP_CWORD": "1"}
+    assert hac(env=os.environ | asked).stdout.strip() == "plain,compress"
+
+
+@pytest.mark.parametrize("arguments", [["compress", "talk.wav", "-"], ["decompress", "-", "-"]])
+def test_no_binary_data_to_a_terminal(arguments, hac, talk):
+    reader, terminal = pty.openpty()
+    result = hac(*arguments, cwd=talk.parent, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE,
+                 capture_output=False)  # fmt: skip
+    assert result.returncode == 2
+    assert "is a terminal" in result.stderr
+    os.close(terminal)
+    os.close(reader)
+
+
+def test_streams_that_fail(hac, folder):
+    with Path("/dev/full").open("w") as full:
+        result = hac("models", stdout=full, stderr=subprocess.PIPE, capture_output=False)
+        assert (result.returncode, result.stderr.count("\n")) == (4, 1)
+        assert result.stderr.startswith("hac: standard output: can't be written")
+        # errors that nobody can read keep their exit code
+        assert hac("verify", "none.hac", stderr=full, stdout=full, capture_output=False).returncode == 3
+
+
+def test_closed_pipe(hac):
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = hac("models", stdout=writer, stderr=subprocess.PIPE, capture_output=False)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "message"),
+    [(signal.SIGINT, 130, b"hac: interrupted\n"), (signal.SIGTERM, 143, b"hac: terminated\n")],
+)
+def test_signals_leave_nothing_behind(number, code, message, start_hac, talk, folder):
+    """The temporary file appears just before torch is imported, so this strikes in the middle of that."""
+    (folder / "out.hac").write_bytes(b"precious")
+    process = start_hac("compress", "-f", "-", "out.hac", stdin=subprocess.PIPE)
+    process.stdin.write(talk.read_bytes())
+    process.stdin.flush()
+    _wait_for(lambda: len(names(folder)) == 2, process)
+    process.send_signal(number)
+    assert process.communicate(timeout=20)[1] == message
+    assert process.returncode == code
+    assert names(folder) == ["out.hac"] and (folder / "out.hac").read_bytes() == b"precious"
+
+
+@pytest.mark.slow
+def test_signals_while_coding(start_hac, talk, folder):
+    process = start_hac("compress", "-", "out.hac", stdin=subprocess.PIPE)
+    process.stdin.write(talk.read_bytes()[:44].replace(talk.read_bytes()[40:44], b"\xff" * 4) + bytes(1 << 19))
+    process.stdin.flush()
+    _wait_for(lambda: any(path.stat().st_size > 500 for path in folder.iterdir()), process)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[1] == b"hac: interrupted\n"
+    assert (process.returncode, names(folder)) == (130, [])
+
+
+@pytest.mark.slow
+def test_interrupt_at_any_time(start_hac, talk, folder):
+    """From when signals are handled, which nothing shows from outside; until then the process just dies."""
+    for delay in (0.8, 1.4, 2.0, 2.6):
+        process = start_hac("compress", "-", "out.hac", stdin=subprocess.PIPE)
+        process.stdin.write(talk.read_bytes()[:20_000])
+        process.stdin.flush()
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20)[1] == b"hac: interrupted\n", delay
+        assert (process.returncode, names(folder)) == (130, [])
+
+
+@pytest.mark.slow
+def test_pipeline(talk, folder):
+    """Through two pipes the length stays the same to the sample."""
+    script = f"cat '{talk}' | '{HAC}' compress - - | '{HAC}' decompress - - > out.wav"
+    result = subprocess.run(["bash", "-o", "pipefail", "-c", script], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert (folder / "out.wav").stat().st_size == talk.stat().st_size
+    assert "standard input -> standard output: 1.01 s" in result.stderr
+
+
+@pytest.mark.slow
+def test_pipes_deliver_at_once_and_may_be_closed(start_hac, talk, folder):
+    """Blocks come out while the input is still open; when nobody reads any more, that's no error to report."""
+    process = start_hac("compress", "-q", "-", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    header = talk.read_bytes()[:40] + b"\xff\xff\xff\xff"
+    process.stdin.write(header + bytes(5 * 2 * 16_000))
+    process.stdin.flush()
+    assert len(process.stdout.read(44 + 12 + 338)) == 44 + 12 + 338
+    process.stdout.close()
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(bytes(10 * 2 * 16_000))
+    assert process.communicate(timeout=60)[1] == b""
+    assert process.returncode == 141
+
+
+@pytest.mark.slow
+def test_progress(folder):
+    """On a terminal only, and gone when done."""
+    make_hac(folder / "long.hac", frames=75 * 20 + 2, samples=24_000 * 20)
+    reader, terminal = pty.openpty()
+    process = subprocess.Popen([HAC, "decompress", "long.hac", "/dev/null"], stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(reader, 1000)
+        except OSError:  # Linux's way to say that the other end was closed
+            break
+    assert process.wait(60) == 0
+    assert b"x real time" in shown and b" left" in shown and b"of 20 s" in shown
+    assert b"long.hac -> /dev/null: 20.00 s" in shown.rsplit(b"\r", 2)[1]
+
+
+def _wait_for(condition, process, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.01)

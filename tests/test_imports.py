@@ -1,0 +1,59 @@
+"""Which part of the package may import which: one way only, and torch in few places."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "hac_cli"
+
+# The command line may ask every part that works without torch; coding goes through codec alone.
+ALLOWED = {
+    "errors": set(),
+    "container": set(),
+    "audio": set(),
+    "model": set(),
+    "losses": {"model.config"},
+    "codec": {"audio", "container", "model"},
+    "eval": {"codec", "audio"},
+    "train": {"model", "losses", "audio"},
+    "cli": {"codec", "eval", "train", "audio", "container", "model.released"},
+}
+WITHOUT_TORCH = ("errors", "container", "audio", "cli")
+
+
+def imports_of(file: Path) -> set[str]:
+    """Full names of what a file imports anywhere in it; ``a.b`` for ``from a import b``, which may be a module."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("part", ALLOWED)
+def test_layers(part):
+    files = [PACKAGE / f"{part}.py"] if (PACKAGE / f"{part}.py").exists() else (PACKAGE / part).rglob("*.py")
+    for file in files:
+        for name in imports_of(file):
+            top, _, inside = name.partition(".")
+            assert not (top == "torch" and part in WITHOUT_TORCH), f"{file} imports torch"
+            allowed = {part, "errors"} | ALLOWED[part]
+            if top == "hac_cli" and inside not in allowed:
+                assert any(inside.startswith(f"{other}.") for other in allowed), f"{file} imports {name}"
+
+
+def test_every_part_is_known():
+    parts = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or any(path.glob("*.py"))}
+    assert parts <= ALLOWED.keys() | {"__init__", "__main__"}
+
+
+def test_no_file_is_long():
+    for file in PACKAGE.rglob("*.py"):
+        lines = len(file.read_text(encoding="utf-8").splitlines())
+        assert lines <= 260, f"{file} has {lines} lines; split it"
