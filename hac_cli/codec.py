@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.audio import AudioReader, AudioWriter, RawFormat, Resampler, resampled_length, to_mono
+from hac_cli.audio import AudioReader, AudioWriter, RawFormat, Resampler, to_mono
 from hac_cli.container import CODEC_SAMPLE_RATE, Header, Reader, Summary, Writer
 from hac_cli.errors import CorruptError, HacError, InputError, OutputError, UsageError
 from hac_cli.model import released
@@ -136,7 +136,7 @@ def compress(
         with AudioReader(source, raw) as reader:
             return compress(reader, sink, model=model, mono=mono, frames_per_block=frames_per_block,
                             progress=progress)  # fmt: skip
-    if not hasattr(sink, "write"):
+    if isinstance(sink, str | os.PathLike):
         with _created(sink) as file:
             return compress(source, file, model=model, mono=mono, frames_per_block=frames_per_block,
                             progress=progress)  # fmt: skip
@@ -193,13 +193,13 @@ def decompress(
     Raises CorruptError at the first damage (what was written until then is incomplete), ModelError when the
     model or its weights are not those the file was made with, OutputError for what can't be written.
     """
-    if not hasattr(source, "read"):
+    if isinstance(source, str | os.PathLike):
         with _opened(source) as file:
             return decompress(file, target, format=format, raw=raw, subtype=subtype, progress=progress)
     reader = Reader(source)
     header = reader.header
     chosen = released.find_for_file(header.model_id, header.weights_digest)
-    _check_layout(header, chosen)
+    chosen.check_layout(header.bits_per_token, header.tokens_per_frame, header.hop_length, header.pre_skip)
     stream = DecoderStream(load_model(chosen.name), header.channels)
     with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=raw, subtype=subtype,
                      samples=header.total_samples) as writer:  # fmt: skip
@@ -229,14 +229,6 @@ def _decode_blocks(reader: Reader, writer: AudioWriter, stream: DecoderStream, p
     writer.write(rest[:, :due])
     if progress:
         progress(samples)
-
-
-def _check_layout(header: Header, model: released.ReleasedModel) -> None:
-    """The header repeats what the model fixes; where they differ, the file was not made by this model."""
-    config = model.config
-    said = (header.bits_per_token, header.tokens_per_frame, header.hop_length, header.pre_skip)
-    if said != (config.bits_per_token, 1, config.hop_length, config.look_ahead):
-        raise CorruptError(f"its header doesn't fit the model {model.name} that it names")
 
 
 def _result(header: Header, summary: Summary, model: str, warning: str | None = None) -> Result:

@@ -66,4 +66,5 @@ class ModelConfig:
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(values) - known):
             raise ModelError(f"unknown model setting {unknown[0]!r}; known are {', '.join(sorted(known))}")
-        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+        settings: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        return cls(**settings)

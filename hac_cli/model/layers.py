@@ -170,7 +170,7 @@ class Block(nn.Module):
 
     def __init__(self, channels: int, kernel: int, dilation: int, expansion: int, scale: FeatureScale) -> None:
         super().__init__()
-        self.scale = scale
+        self.scale: nn.Module = scale  # a release has none: its weights hold it
         self.depthwise = Depthwise(channels, kernel, dilation)
         self.wide = nn.Linear(channels, expansion * channels)
         self.snake = Snake(expansion * channels)
@@ -185,6 +185,9 @@ class Block(nn.Module):
         return x + self.gain * self.narrow(self.snake(self.wide(y))), past
 
 
+STATEFUL = (Causal, Block)
+
+
 class Chain(nn.ModuleList):
     """Layers one after the other; the state is one tensor for each layer that looks back, in order."""
 
@@ -193,12 +196,12 @@ class Chain(nn.ModuleList):
 
     def fresh(self, batch: int, like: Tensor) -> State:
         """The state of a stream that has not begun."""
-        return tuple(layer.fresh(batch, like) for layer in self if hasattr(layer, "fresh"))
+        return tuple(layer.fresh(batch, like) for layer in self if isinstance(layer, STATEFUL))
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         pasts, after = iter(state), []
         for layer in self:
-            if hasattr(layer, "fresh"):
+            if isinstance(layer, STATEFUL):
                 x, past = layer(x, next(pasts))
                 after.append(past)
             else:

@@ -10,15 +10,11 @@ from hac_cli.model.layers import Block, Chain, Down, FeatureScale, Snake, State,
 from hac_cli.model.quantizer import binarize
 
 
-def _scale(config: ModelConfig, channels: int, center: bool = False) -> FeatureScale:
-    return FeatureScale(channels, config.feature_scaling, config.scale_tracking, center)
-
-
 def _stage(config: ModelConfig, index: int) -> list[nn.Module]:
     width = config.widths[index]
     return [
         Block(width, config.kernel, config.dilations[i % len(config.dilations)], config.expansion,
-              _scale(config, width))
+              FeatureScale(width, config.feature_scaling, config.scale_tracking))
         for i in range(config.blocks[index])
     ]  # fmt: skip
 
@@ -45,7 +41,7 @@ def build_decoder(config: ModelConfig) -> Chain:
 
 
 class Codec(nn.Module):
-    """Encoder, quantizer and decoder with their input and latent scaling.
+    """Encoder, quantizer and decoder, with the scaling of the input.
 
     ``encode`` and ``decode`` take and return the state; ``forward`` is what training calls. The decoder's output
     is the input delayed by ``config.look_ahead`` samples.
@@ -56,8 +52,6 @@ class Codec(nn.Module):
         self.config = config
         self.input_scale = FeatureScale(1, "std", "ema", center=True, momentum=0.001)
         self.encoder = build_encoder(config)
-        # quick to follow: no gradient sees this scale, and the latents would outgrow a slow one
-        self.latent_scale = FeatureScale(config.bits_per_token, "std", "ema", center=True, momentum=0.1)
         self.decoder = build_decoder(config)
 
     @property
@@ -72,8 +66,7 @@ class Codec(nn.Module):
 
     def encode(self, audio: Tensor, state: State) -> tuple[Tensor, State]:
         """Audio ``[B, T]``, T a multiple of the hop, to latents ``[B, F, D]``."""
-        latents, state = self.encoder(self.input_scale(audio[..., None]), state)
-        return self.latent_scale(latents), state
+        return self.encoder(self.input_scale(audio[..., None]), state)
 
     def decode(self, signs: Tensor, state: State) -> tuple[Tensor, State]:
         """Signs ``[B, F, D]`` to audio ``[B, F·hop]``."""

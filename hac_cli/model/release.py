@@ -12,7 +12,7 @@ from torch import nn
 
 from hac_cli.errors import ModelError
 from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
-from hac_cli.model.layers import Block
+from hac_cli.model.layers import Block, FeatureScale
 from hac_cli.model.network import Codec
 from hac_cli.model.released import ReleasedModel, checked_path, read_metadata
 
@@ -22,7 +22,6 @@ def unscaled(model: Codec) -> Codec:
     for module in model.modules():
         if isinstance(module, Block):
             module.scale = nn.Identity()
-    model.latent_scale = nn.Identity()
     return model
 
 
@@ -35,11 +34,8 @@ def fold(model: Codec) -> Codec:
     """
     model = copy.deepcopy(model).eval()
     for module in model.modules():
-        if isinstance(module, Block):
-            module.depthwise.weight /= module.scale.scale.clamp_min(1e-4)
-    head, scale = model.encoder[-1], model.latent_scale.scale.clamp_min(1e-4)
-    head.weight /= scale[:, None]
-    head.bias.copy_((head.bias - model.latent_scale.mean) / scale)
+        if isinstance(module, Block) and isinstance(module.scale, FeatureScale):
+            module.depthwise.weight.div_(module.scale.scale.clamp_min(1e-4))
     return unscaled(model)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hac_cli.errors import ModelError
+from hac_cli.errors import CorruptError, ModelError
 from hac_cli.model.config import ModelConfig
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -37,6 +37,14 @@ class ReleasedModel:
     def short_digest(self) -> bytes:
         """The first 8 bytes of the SHA-256 of the weights file, as a ``.hac`` header carries them."""
         return bytes.fromhex(self.digest)[:8]
+
+    def check_layout(self, *said: int) -> None:
+        """Compares what a header says of bits and tokens a frame, hop and pre-skip, all of which the model fixes.
+
+        Raises CorruptError where they differ: the file was not made by this model.
+        """
+        if said != (self.config.bits_per_token, 1, self.config.hop_length, self.config.look_ahead):
+            raise CorruptError(f"its header doesn't fit the model {self.name} that it names")
 
     @property
     def is_default(self) -> bool:
@@ -76,7 +84,10 @@ def read_metadata(path: Path) -> dict[str, str]:
 @functools.cache
 def released() -> tuple[ReleasedModel, ...]:
     """Every model that this installation can code with, the default first."""
-    index: list[dict[str, Any]] = json.loads((WEIGHTS / "released.json").read_text(encoding="utf-8"))
+    try:
+        index: list[dict[str, Any]] = json.loads((WEIGHTS / "released.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise ModelError("the list of models can't be read; reinstall hac-cli", str(WEIGHTS)) from None
     models = [_describe(entry) for entry in index]
     return tuple(sorted(models, key=lambda model: not model.is_default))
 

@@ -24,7 +24,8 @@ def save(path: Path, state: dict[str, Any]) -> None:
 def load(path: Path) -> dict[str, Any]:
     """Raises ModelError for a file that is not a checkpoint. Only tensors and plain values are read."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return state
     except FileNotFoundError:
         raise ModelError("no such checkpoint", str(path)) from None
     except Exception as error:

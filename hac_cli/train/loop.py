@@ -160,8 +160,13 @@ class Trainer:
 
     def log(self, values: dict[str, float], quiet: bool) -> None:
         seconds = self.step * self.world * self.crops.settings.batch * self.crops.settings.seconds
-        line = {"step": self.step, "minutes": self.elapsed / 60, "lr": self.learning_rate(), "audio_hours": seconds / 3600,
-                "rate": seconds / max(self.elapsed, 1e-9)} | values  # fmt: skip
+        line = {
+            "step": self.step,
+            "minutes": self.elapsed / 60,
+            "lr": self.learning_rate(),
+            "audio_hours": seconds / 3600,
+            "rate": seconds / max(self.elapsed, 1e-9),
+        } | values
         with (self.folder / "log.jsonl").open("a") as file:
             file.write(json.dumps({key: round(value, 5) for key, value in line.items()}) + "\n")
         if not quiet:

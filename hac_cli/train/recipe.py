@@ -25,7 +25,7 @@ class LossWeights:
     waveform: float = 0.5
     spectral: float = 1.0
     linear: float = 0.5
-    entropy: float = 0.02
+    entropy: float = 0.005
     commitment: float = 0.0
 
 
@@ -60,7 +60,8 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
-        return _build(cls, values, "recipe")
+        recipe: Recipe = _build(cls, values, "recipe")
+        return recipe
 
 
 def _read_toml(name: str) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Training on a small network: what it reads, what it refuses, and that it can be stopped and resumed."""
 
-import os
 import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,15 +116,16 @@ def test_training_lowers_the_loss(crops, tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_the_run(crops, tmp_path):
     run = trainer(crops, tmp_path)
-    with pytest.raises(HacError, match="not finite at step 0.*waveform"):
+    with pytest.raises(HacError, match=r"not finite at step 0.*waveform"):
         run.train_step(torch.full((2, 4800), torch.nan))
 
 
 def test_sigterm_saves_and_ends(folder, tmp_path):
     script = f"""
 import sys; from pathlib import Path; from dataclasses import replace
+from pathlib import Path
 from hac_cli.train.run import train
-sys.path.insert(0, {os.path.dirname(__file__)!r})
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_training import RECIPE
 train(replace(RECIPE, max_steps=10**9), [Path({str(folder)!r})], Path({str(tmp_path / "run")!r}),
       max_minutes=9, compiled=False, log_every=5)
