@@ -6,19 +6,27 @@ Joins three layers: ``audio`` gives and takes samples at any rate, ``model`` tur
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.audio import AudioReader, AudioWriter, RawFormat, Resampler, to_mono
+from hac_cli.audio import (
+    AudioReader,
+    AudioWriter,
+    ByteSource,
+    ByteTarget,
+    RawFormat,
+    Resampler,
+    Source,
+    Target,
+    to_mono,
+)
 from hac_cli.container import CODEC_SAMPLE_RATE, Header, Reader, Summary, Writer
-from hac_cli.errors import CorruptError, HacError, InputError, OutputError, UsageError
+from hac_cli.errors import CorruptError, InputError, UsageError
 from hac_cli.model import released
 from hac_cli.model.network import Codec
 from hac_cli.model.release import load_release
@@ -29,7 +37,6 @@ FRAMES_PER_BLOCK = 150
 Samples = NDArray[np.float32]
 Tokens = NDArray[np.int32]
 Progress = Callable[[int], None]
-PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -117,8 +124,8 @@ def decoder_stream(
 
 
 def compress(
-    source: PathLike | BinaryIO | AudioReader,
-    sink: PathLike | BinaryIO,
+    source: Source | AudioReader,
+    sink: Target,
     *,
     model: str = released.DEFAULT_MODEL,
     mono: bool = False,
@@ -132,55 +139,41 @@ def compress(
     that can be read, OutputError for what can't be written, ModelError for an unknown model.
     """
     chosen = released.find(model)
-    if not isinstance(source, AudioReader):
-        with AudioReader(source, raw) as reader:
-            return compress(reader, sink, model=model, mono=mono, frames_per_block=frames_per_block,
-                            progress=progress)  # fmt: skip
-    if isinstance(sink, str | os.PathLike):
-        with _created(sink) as file:
-            return compress(source, file, model=model, mono=mono, frames_per_block=frames_per_block,
-                            progress=progress)  # fmt: skip
-    channels = 1 if mono else source.channels
-    header = Header(
-        sample_rate=source.sample_rate,
-        channels=channels,
-        model_id=chosen.model_id,
-        weights_digest=chosen.short_digest,
-        bits_per_token=chosen.bits_per_token,
-        hop_length=chosen.config.hop_length,
-        frames_per_block=frames_per_block,
-        pre_skip=chosen.config.look_ahead,
-        total_samples=source.samples_expected,
-    )
-    with _writing():
-        writer = Writer(sink, header)
-    _encode_blocks(source, writer, EncoderStream(load_model(model), channels), mono, progress)
-    with _writing():
-        summary = writer.finish(source.samples_read)
-    return _result(header, summary, chosen.name, source.truncated)
+    network = load_model(model)
+    with contextlib.ExitStack() as stack:
+        reader = source if isinstance(source, AudioReader) else stack.enter_context(AudioReader(source, raw))
+        header = Header(
+            sample_rate=reader.sample_rate,
+            channels=1 if mono else reader.channels,
+            model_id=chosen.model_id,
+            weights_digest=chosen.short_digest,
+            bits_per_token=chosen.bits_per_token,
+            hop_length=chosen.config.hop_length,
+            frames_per_block=frames_per_block,
+            pre_skip=chosen.config.look_ahead,
+            total_samples=reader.samples_expected,
+        )
+        writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(sink))), header)
+        _encode_blocks(reader, writer, EncoderStream(network, header.channels), mono, progress)
+        summary = writer.finish(reader.samples_read)
+        return _result(header, summary, chosen.name, reader.truncated)
 
 
 def _encode_blocks(
     reader: AudioReader, writer: Writer, stream: EncoderStream, mono: bool, progress: Progress | None
 ) -> None:
-    channels = writer.header.channels
-    resampler = Resampler(reader.sample_rate, CODEC_SAMPLE_RATE, channels)
-
-    def write(tokens: Tokens) -> None:
-        with _writing():
-            writer.write(tokens)
-
+    resampler = Resampler(reader.sample_rate, CODEC_SAMPLE_RATE, writer.header.channels)
     for block in reader:
-        write(stream.push(resampler.process(to_mono(block) if mono else block)))
+        writer.write(stream.push(resampler.process(to_mono(block) if mono else block)))
         if progress:
             progress(reader.samples_read)
-    write(stream.push(resampler.flush()))
-    write(stream.flush())
+    writer.write(stream.push(resampler.flush()))
+    writer.write(stream.flush())
 
 
 def decompress(
-    source: PathLike | BinaryIO,
-    target: PathLike | BinaryIO,
+    source: Source,
+    target: Target,
     *,
     format: str | None = None,
     raw: RawFormat | None = None,
@@ -193,17 +186,16 @@ def decompress(
     Raises CorruptError at the first damage (what was written until then is incomplete), ModelError when the
     model or its weights are not those the file was made with, OutputError for what can't be written.
     """
-    if isinstance(source, str | os.PathLike):
-        with _opened(source) as file:
-            return decompress(file, target, format=format, raw=raw, subtype=subtype, progress=progress)
-    reader = Reader(source)
-    header = reader.header
-    chosen = released.find_for_file(header.model_id, header.weights_digest)
-    chosen.check_layout(header.bits_per_token, header.tokens_per_frame, header.hop_length, header.pre_skip)
-    stream = DecoderStream(load_model(chosen.name), header.channels)
-    with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=raw, subtype=subtype,
-                     samples=header.total_samples) as writer:  # fmt: skip
-        _decode_blocks(reader, writer, stream, progress)
+    with contextlib.closing(ByteSource(source)) as file:
+        reader = Reader(file)
+        header = reader.header
+        chosen = released.find_for_file(header.model_id, header.weights_digest)
+        chosen.check_layout(header.bits_per_token, header.tokens_per_frame, header.hop_length, header.pre_skip)
+        stream = DecoderStream(load_model(chosen.name), header.channels)
+        samples = header.total_samples
+        with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=raw, subtype=subtype,
+                         samples=samples) as writer:  # fmt: skip
+            _decode_blocks(reader, writer, stream, progress)
     assert reader.summary is not None
     return _result(header, reader.summary, chosen.name)
 
@@ -234,31 +226,3 @@ def _decode_blocks(reader: Reader, writer: AudioWriter, stream: DecoderStream, p
 def _result(header: Header, summary: Summary, model: str, warning: str | None = None) -> Result:
     return Result(summary.samples, header.sample_rate, header.channels, summary.file_bytes, summary.payload_bytes,
                   model, warning)  # fmt: skip
-
-
-# -- files ----------------------------------------------------------------------------------------------------
-
-
-def _opened(path: PathLike) -> BinaryIO:
-    try:
-        return Path(path).open("rb")
-    except OSError as error:
-        raise InputError(f"can't be opened: {error.strerror}", os.fspath(path)) from None
-
-
-def _created(path: PathLike) -> BinaryIO:
-    try:
-        return Path(path).open("wb")
-    except OSError as error:
-        raise OutputError(f"can't be created: {error.strerror}", os.fspath(path)) from None
-
-
-class _writing:
-    """Turns a failed write into an OutputError; a closed pipe and HAC's own errors pass through."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError | HacError):
-            raise OutputError(f"can't be written: {error.strerror}") from error

@@ -10,6 +10,19 @@ from __future__ import annotations
 from hac_cli.audio.pcm import RawFormat
 from hac_cli.audio.reader import AudioReader, to_mono
 from hac_cli.audio.resample import Resampler, resampled_length
+from hac_cli.audio.source import ByteSource, Source
+from hac_cli.audio.target import ByteTarget, Target
 from hac_cli.audio.writer import AudioWriter
 
-__all__ = ["AudioReader", "AudioWriter", "RawFormat", "Resampler", "resampled_length", "to_mono"]
+__all__ = [
+    "AudioReader",
+    "AudioWriter",
+    "ByteSource",
+    "ByteTarget",
+    "RawFormat",
+    "Resampler",
+    "Source",
+    "Target",
+    "resampled_length",
+    "to_mono",
+]

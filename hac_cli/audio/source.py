@@ -24,7 +24,7 @@ def _input_errors(path: str | None) -> Iterator[None]:
     except FileNotFoundError as error:
         raise InputError("no such file", path) from error
     except IsADirectoryError as error:
-        raise InputError("is a directory; name the audio files in it", path) from error
+        raise InputError("is a directory; name the files in it", path) from error
     except PermissionError as error:
         raise InputError("can't be read: permission denied", path) from error
     except OSError as error:

@@ -53,7 +53,7 @@ class ByteTarget:
             self._stream = target
             self.seekable = False
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Writes all of ``data``, at once to a pipe, and returns its length."""
         rest = memoryview(data)
         with _output_errors(self.path):
@@ -63,6 +63,10 @@ class ByteTarget:
             if not self.seekable:
                 self._stream.flush()
         return len(data)
+
+    def flush(self) -> None:
+        with _output_errors(self.path):
+            self._stream.flush()
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         with _output_errors(self.path):

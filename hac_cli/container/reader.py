@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from hac_cli.container.blocks import (
     BLOCK_HEADER_SIZE,
@@ -24,7 +24,7 @@ from hac_cli.container.blocks import (
 )
 from hac_cli.container.header import read_header
 from hac_cli.container.packing import PAYLOAD_CODINGS, TokenDigest, Tokens
-from hac_cli.container.source import Source
+from hac_cli.container.source import Readable, Source
 from hac_cli.container.summary import Summary
 from hac_cli.errors import CorruptError
 
@@ -83,7 +83,7 @@ class Reader:
     stands. OSErrors pass through.
     """
 
-    def __init__(self, source: BinaryIO, on_damage: Callable[[Damage], None] | None = None) -> None:
+    def __init__(self, source: Readable, on_damage: Callable[[Damage], None] | None = None) -> None:
         self._source = Source(source)
         self.header, self._header_crc = read_header(self._source)
         self.summary: Summary | None = None

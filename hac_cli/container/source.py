@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import Protocol
+
+
+class Readable(Protocol):
+    """What a ``.hac`` file is read from: any binary stream has it."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Writable(Protocol):
+    """What a ``.hac`` file is written to: any binary stream has it."""
+
+    def write(self, data: memoryview, /) -> int: ...
+
+    def flush(self) -> None: ...
 
 
 class Source:
@@ -11,7 +25,7 @@ class Source:
     No more is ever read than somebody peeked at: a live writer's block is never waited for behind the next one.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self._ahead = bytearray()  # read, not yet skipped
         self.consumed = 0

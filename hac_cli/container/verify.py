@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from hac_cli.container.header import Header
 from hac_cli.container.reader import Damage, Reader
+from hac_cli.container.source import Readable
 from hac_cli.container.summary import Summary
 
 
@@ -25,7 +25,7 @@ class Report:
         return not self.damages
 
 
-def verify(source: BinaryIO) -> Report:
+def verify(source: Readable) -> Report:
     """Read a ``.hac`` file to its end and report every damage.
 
     Raises CorruptError where the header cannot be read, so that nothing behind it has a meaning.

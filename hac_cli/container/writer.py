@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hac_cli.container.blocks import END, MAX_BLOCKS, End, pack_block, pack_data
 from hac_cli.container.header import Header, header_crc
 from hac_cli.container.packing import PAYLOAD_CODINGS, TokenDigest
+from hac_cli.container.source import Writable
 from hac_cli.container.summary import Summary
 from hac_cli.errors import UsageError
 
@@ -21,7 +22,7 @@ class Writer:
     OSErrors of the sink pass through.
     """
 
-    def __init__(self, sink: BinaryIO, header: Header) -> None:
+    def __init__(self, sink: Writable, header: Header) -> None:
         self.header = header
         self.blocks = 0
         self.bytes_written = 0

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+LOG_FLOOR = 0.02  # 34 dB below the usual magnitude: the gradient of what is quieter would drown all else
 LEVEL_FLOOR = 0.05  # -26 dBFS: a quieter target is not lifted to full level, or quiet clips would rule every batch
 
 
@@ -69,9 +70,10 @@ class SpectralLoss(nn.Module):
             y = self.magnitudes(output, window)
             with torch.no_grad():
                 x = self.magnitudes(target, window)
-            log = (y.log() - x.log()).abs().mean()
-            floor = math.sqrt(1.5 / window)  # RMS magnitude of a signal of unit RMS
-            linear = (y - x).square().mean((1, 2)).sqrt() / x.square().mean((1, 2)).sqrt().clamp_min(floor)
+            usual = math.sqrt(1.5 / window)  # RMS magnitude of a signal of unit RMS
+            floor = LOG_FLOOR * usual
+            log = ((y + floor).log() - (x + floor).log()).abs().mean()
+            linear = (y - x).square().mean((1, 2)).sqrt() / x.square().mean((1, 2)).sqrt().clamp_min(usual)
             total = total + log + self.linear_weight * linear.mean()
         return total / len(self.windows)
 
