@@ -25,7 +25,7 @@ class LossWeights:
     waveform: float = 8.0
     spectral: float = 1.0
     linear: float = 0.5
-    entropy: float = 0.005
+    entropy: float = 0.05
     commitment: float = 0.0
 
 

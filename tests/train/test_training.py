@@ -207,3 +207,19 @@ def test_every_mel_band_sees_something(bins, mels):
     filters = mel_filters(bins, mels, 24_000)
     assert filters.shape == (bins, mels)
     torch.testing.assert_close(filters.sum(0), torch.ones(mels))
+
+
+def test_the_command_trains_refuses_and_resumes(folder, tmp_path):
+    (tmp_path / "tiny.toml").write_text(
+        "max_steps = 3\nwindows = [256]\nmels = [20]\n"
+        "[model]\nname = 'tiny'\nwidths = [4, 6, 8, 10]\nblocks = [1, 1, 1, 1]\n"
+        "[crops]\nseconds = 0.2\nbatch = 1\n"
+    )
+    command = [sys.executable, "-m", "hac_cli", "train", str(tmp_path / "tiny.toml"), "--data", str(folder),
+               "--out", str(tmp_path / "run"), "--max-minutes", "5", "--no-compile"]  # fmt: skip
+    first = subprocess.run(command, capture_output=True, text=True)
+    assert first.returncode == 0 and "speakers" in first.stdout and "saved" in first.stderr
+    assert checkpoint.load(tmp_path / "run" / "checkpoint.pt")["step"] == 3
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 2 and "holds a run already" in again.stderr
+    assert subprocess.run([*command, "--resume"], capture_output=True).returncode == 0
