@@ -25,6 +25,7 @@ __all__ = [
     "load_model",
 ]  # fmt: skip
 
+
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return version("hac-cli")

@@ -159,9 +159,7 @@ class Up(Causal):
             pairs = torch.cat([old[:, :, 0], new[:, :, 0]], -1)
             weight = torch.cat([self.weight[self.stride :, 0], self.weight[: self.stride, 0]], -1)
             return (pairs @ weight.t()).flatten(1)[..., None]
-        phases = [
-            (new * self.weight[j] + old * self.weight[self.stride + j]).sum(-1) for j in range(self.stride)
-        ]
+        phases = [(new * self.weight[j] + old * self.weight[self.stride + j]).sum(-1) for j in range(self.stride)]
         return torch.stack(phases, 2).flatten(1, 2)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from hac_cli.errors import ModelError
 from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
@@ -37,6 +37,30 @@ def fold(model: Codec) -> Codec:
         if isinstance(module, Block) and isinstance(module.scale, FeatureScale):
             module.depthwise.weight.div_(module.scale.scale.clamp_min(1e-4))
     return unscaled(model)
+
+
+@torch.no_grad()
+def unfold(released: Codec, audio: Tensor) -> Codec:
+    """A network to train on that computes what a released one does: each scale is measured on ``audio [B, T]``, set,
+    and taken out of the weights that held it."""
+    model = Codec(released.config).eval()
+    model.load_state_dict(released.state_dict(), strict=False)  # the scales, which a release lacks, stay at 1
+    scaled = [(m.depthwise, m.scale) for m in model.modules() if isinstance(m, Block)]
+    hooks = [scale.register_forward_hook(_measure) for _, scale in scaled]
+    model(audio)
+    for hook in hooks:
+        hook.remove()
+    for depthwise, scale in scaled:
+        assert isinstance(scale, FeatureScale)
+        depthwise.weight.mul_(scale.scale)
+    return model
+
+
+def _measure(scale: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    assert isinstance(scale, FeatureScale)
+    measured, mean = scale.measure(inputs[0])
+    scale.scale.copy_(measured)
+    scale.mean.copy_(mean)
 
 
 def save_release(model: Codec, path: Path, metadata: dict[str, str]) -> None:

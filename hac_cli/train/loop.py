@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -19,6 +20,7 @@ from hac_cli.errors import HacError, ModelError
 from hac_cli.losses.spectral import SpectralLoss, normalize_level, waveform_loss
 from hac_cli.model.network import Codec
 from hac_cli.model.quantizer import bit_entropy, commitment, entropy_gap
+from hac_cli.model.release import load_file_release, unfold
 from hac_cli.train import checkpoint
 from hac_cli.train.data import Crops
 from hac_cli.train.recipe import Recipe
@@ -195,8 +197,12 @@ class Trainer:
         torch.set_rng_state(state["random"])
 
     def start_from(self, path: Path) -> None:
-        """Begins a new run from another run's averaged weights."""
-        state = checkpoint.load(path)
+        """Begins a new run from another run's averaged weights, or from released ones (``.safetensors``)."""
+        if path.suffix == ".safetensors":
+            audio = torch.from_numpy(np.concatenate([self.crops.batch(number) for number in range(16)]))
+            state = {"average": unfold(load_file_release(path), audio).state_dict()}
+        else:
+            state = checkpoint.load(path)
         self._load(state, "average", self.model)
         self._load(state, "average", self.average)
 

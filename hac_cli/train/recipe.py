@@ -22,7 +22,7 @@ RECIPES = Path(__file__).parent / "recipes"
 
 @dataclass(frozen=True)
 class LossWeights:
-    waveform: float = 8.0
+    waveform: float = 3.0
     spectral: float = 1.0
     linear: float = 0.5
     entropy: float = 0.05

@@ -31,9 +31,7 @@ def test_raw_format_is_parsed(text: str, expected: RawFormat) -> None:
     assert RawFormat.parse(text) == expected
 
 
-@pytest.mark.parametrize(
-    "text", ["", "24000", "24000:1", "24000:1:s17", "24000:1:s16:x", "-8000:1:s16", "24k:1:s16"]
-)
+@pytest.mark.parametrize("text", ["", "24000", "24000:1", "24000:1:s17", "24000:1:s16:x", "-8000:1:s16", "24k:1:s16"])
 def test_anything_else_is_refused_with_what_is_expected(text: str) -> None:
     with pytest.raises(UsageError, match=r"RATE:CHANNELS:FORMAT.*u8, s16, s24, s32, f32"):
         RawFormat.parse(text)
@@ -53,9 +51,7 @@ def test_raw_format_outside_the_limits_is_refused(text: str, reason: str) -> Non
 def test_integers_survive_the_way_to_float_and_back(sample_format: SampleFormat, data: st.DataObject) -> None:
     channels = data.draw(st.integers(1, 8))
     step = channels * sample_format.bytes_per_sample
-    stored = data.draw(
-        st.binary(min_size=step, max_size=20 * step).map(lambda raw: raw[: len(raw) // step * step])
-    )
+    stored = data.draw(st.binary(min_size=step, max_size=20 * step).map(lambda raw: raw[: len(raw) // step * step]))
     block = sample_format.decode(stored, channels)
     assert block.shape == (channels, len(stored) // step) and block.dtype == np.float32
     assert sample_format.encode(block) == stored

@@ -36,9 +36,7 @@ def test_reads_every_format_by_content(tmp_path: Path, extension: str) -> None:
         assert np.corrcoef(result[0, inner], audio[0, inner])[0, 1] > 0.99
 
 
-@pytest.mark.parametrize(
-    "sample_rate", [8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 176400, 192000]
-)
+@pytest.mark.parametrize("sample_rate", [8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 176400, 192000])
 def test_every_rate_and_channel_count(tmp_path: Path, sample_rate: int) -> None:
     for channels, extension in itertools.product((1, 2, 6, 8), ("wav", "flac")):
         audio = speechlike(channels, 0.05, sample_rate)
@@ -70,9 +68,7 @@ def test_a_stream_stays_open_and_a_path_does_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mode", "tag"), [("AVERAGE", b""), ("VARIABLE", b""), ("VARIABLE", b"ID3\x04\0\0\0\0\x01\0" + bytes(128))]
 )
-def test_an_mp3_is_read_to_its_end_even_if_it_does_not_tell_its_length(
-    tmp_path: Path, mode: str, tag: bytes
-) -> None:
+def test_an_mp3_is_read_to_its_end_even_if_it_does_not_tell_its_length(tmp_path: Path, mode: str, tag: bytes) -> None:
     path = tmp_path / "a.mp3"
     loudness = np.repeat(np.random.default_rng(0).uniform(0, 1, 6) ** 4, SAMPLE_RATE)
     noise = np.random.default_rng(1).normal(0, 0.3, len(loudness)) * loudness

@@ -13,7 +13,7 @@ def trained_tiny() -> Codec:
     """A small network with random weights and scales that have seen signals."""
     torch.manual_seed(1)
     model = Codec(TINY).train()
-    for _ in range(40):
+    for _ in range(120):
         model(0.1 * torch.randn(2, 6400))
     return model.eval().requires_grad_(False)
 

@@ -8,7 +8,7 @@ from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
 from hac_cli.model.layers import FeatureScale
 from hac_cli.model.network import Codec, count
 from hac_cli.model.quantizer import binarize, bit_entropy, commitment, entropy_gap, to_signs, to_tokens
-from hac_cli.model.release import fold, load_file_release, save_release
+from hac_cli.model.release import fold, load_file_release, save_release, unfold
 
 
 def test_the_default_network_is_within_its_limits():
@@ -81,6 +81,17 @@ def test_folding_the_scales_changes_nothing(trained_tiny, tiny):
     torch.testing.assert_close(folded_latents, latents, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(folded, expected, atol=1e-4, rtol=1e-4)
     assert not any(isinstance(m, FeatureScale) for m in tiny.encoder.modules())
+
+
+def test_unfolding_a_release_changes_nothing_and_finds_the_scales(trained_tiny, tiny):
+    torch.manual_seed(2)
+    audio = 0.1 * torch.randn(8, 6400)
+    again = unfold(tiny, audio)
+    torch.testing.assert_close(again(audio)[1], trained_tiny(audio)[1], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(again(audio)[0], trained_tiny(audio)[0], atol=1e-4, rtol=1e-4)
+    for name, scale in trained_tiny.state_dict().items():
+        if name.endswith("scale.scale"):
+            torch.testing.assert_close(again.state_dict()[name], scale, rtol=0.3, atol=0)
 
 
 def test_a_release_is_bfloat16_and_comes_back(trained_tiny, tmp_path):

@@ -159,6 +159,13 @@ def test_a_checkpoint_becomes_weights_with_their_story(crops, tmp_path):
     assert len(digest) == 64 and metadata["steps"] == "6" and metadata["data"] == "noise"
     assert load_file_release(tmp_path / "tiny.safetensors").config == TINY
 
+    after = trainer(crops, tmp_path / "after")
+    after.start_from(tmp_path / "tiny.safetensors")
+    audio = torch.from_numpy(crops.batch(50))
+    with torch.no_grad():
+        mine, theirs = after.average(audio)[1], run.average(audio)[1]
+    torch.testing.assert_close(mine, theirs, atol=0.02, rtol=0.02)  # as far as bfloat16 goes
+
 
 def test_recipes_extend_and_refuse_unknown_keys(tmp_path):
     (tmp_path / "base.toml").write_text("seed = 4\n[crops]\nbatch = 3\nseconds = 0.5\n")
