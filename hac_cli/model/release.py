@@ -85,8 +85,7 @@ def save_release(model: Codec, path: Path, metadata: dict[str, str]) -> None:
 def load_file_release(path: Path) -> Codec:
     """The network that a weights file holds, in float32, ready to code. Raises ModelError when they do not fit."""
     config = ModelConfig.from_dict(json.loads(read_metadata(path)["config"]))
-    with torch.device("meta"):
-        model = unscaled(Codec(config))
+    model = unscaled(Codec(config))  # not on the "meta" device: that imports torch._dynamo, which takes 2 s
     tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
     try:
         model.load_state_dict(tensors, assign=True)

@@ -13,6 +13,7 @@ import soxr
 from hac_cli.errors import InputError
 
 SAMPLE_RATE = 24_000
+HELD_OUT_SPEAKERS = 12
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"}
 
 

@@ -13,8 +13,6 @@ from hac_cli.train import data
 from hac_cli.train.loop import Trainer
 from hac_cli.train.recipe import Recipe
 
-HELD_OUT_SPEAKERS = 12
-
 
 def train(
     recipe: Recipe,
@@ -37,7 +35,7 @@ def train(
     if parallel and not dist.is_initialized():
         dist.init_process_group("gloo")
     torch.set_flush_denormal(True)
-    corpus, _ = data.split(data.load(sources, folder.parent / "audio-cache"), HELD_OUT_SPEAKERS)
+    corpus, _ = data.split(data.load(sources, folder.parent / "audio-cache"), data.HELD_OUT_SPEAKERS)
     trainer = Trainer(recipe, data.Crops(corpus, recipe.crops, recipe.seed), folder, 60 * max_minutes, compiled)
     exists = trainer.checkpoint_path.exists()
     if exists and not resume:

@@ -154,8 +154,10 @@ def test_a_checkpoint_becomes_weights_with_their_story(crops, tmp_path):
 
     run = trainer(crops, tmp_path)
     run.run(quiet=True)
+    level = export(run.checkpoint_path, tmp_path / "level.safetensors", {}, crops)
     digest = export(run.checkpoint_path, tmp_path / "tiny.safetensors", {"data": "noise"})
     metadata = read_metadata(tmp_path / "tiny.safetensors")
+    assert level != digest and "level_gain_db" in read_metadata(tmp_path / "level.safetensors")
     assert len(digest) == 64 and metadata["steps"] == "6" and metadata["data"] == "noise"
     assert load_file_release(tmp_path / "tiny.safetensors").config == TINY
 
