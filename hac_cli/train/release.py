@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from hac_cli.model.config import ModelConfig
+from hac_cli.model.layers import Up
 from hac_cli.model.network import Codec
 from hac_cli.model.release import save_release
 from hac_cli.train import checkpoint, data
@@ -31,7 +32,9 @@ def match_level(model: Codec, crops: data.Crops) -> float:
         levels = [10 * signal.square().mean(1).log10() for signal in (output, target)]
         changes += [float(change) for change in levels[0] - levels[1]]
     gain = -float(np.median(changes))
-    model.decoder[-1].weight.mul_(10 ** (gain / 20))
+    last = model.decoder[-1]
+    assert isinstance(last, Up)
+    last.weight.mul_(10 ** (gain / 20))
     return gain
 
 
