@@ -7,37 +7,24 @@ from torch import Tensor, nn
 
 from hac_cli.model.config import ModelConfig
 from hac_cli.model.layers import Block, Chain, Down, FeatureScale, Snake, State, Up
+from hac_cli.model.plan import Layer, decoder_plan, encoder_plan
 from hac_cli.model.quantizer import binarize
 
 
-def _stage(config: ModelConfig, index: int) -> list[nn.Module]:
-    width = config.widths[index]
-    return [
-        Block(width, config.kernel, config.dilations[i % len(config.dilations)], config.expansion,
-              FeatureScale(width, config.feature_scaling, config.scale_tracking))
-        for i in range(config.blocks[index])
-    ]  # fmt: skip
+def _build(config: ModelConfig, plan: list[Layer]) -> Chain:
+    def make(layer: Layer) -> nn.Module:
+        if layer.kind == "down":
+            return Down(layer.inputs, layer.outputs, layer.stride)
+        if layer.kind == "up":
+            return Up(layer.inputs, layer.outputs, layer.stride)
+        if layer.kind == "snake":
+            return Snake(layer.inputs)
+        if layer.kind == "linear":
+            return nn.Linear(layer.inputs, layer.outputs)
+        scale = FeatureScale(layer.inputs, config.feature_scaling, config.scale_tracking)
+        return Block(layer.inputs, config.kernel, layer.dilation, config.expansion, scale)
 
-
-def build_encoder(config: ModelConfig) -> Chain:
-    """Audio ``[B, T, 1]`` to latents ``[B, T/hop, D]``."""
-    layers: list[nn.Module] = []
-    inputs = 1
-    for index, stride in enumerate(config.strides):
-        layers += [Down(inputs, config.widths[index], stride), *_stage(config, index)]
-        inputs = config.widths[index]
-    layers += [Snake(inputs), nn.Linear(inputs, config.bits_per_token)]
-    return Chain(layers)
-
-
-def build_decoder(config: ModelConfig) -> Chain:
-    """Signs ``[B, F, D]`` to audio ``[B, F·hop, 1]``."""
-    layers: list[nn.Module] = [nn.Linear(config.bits_per_token, config.widths[-1])]
-    for index in reversed(range(len(config.strides))):
-        outputs = config.widths[index - 1] if index else 1
-        layers += [*_stage(config, index), Snake(config.widths[index]),
-                   Up(config.widths[index], outputs, config.strides[index])]  # fmt: skip
-    return Chain(layers)
+    return Chain(make(layer) for layer in plan)
 
 
 class Codec(nn.Module):
@@ -51,8 +38,8 @@ class Codec(nn.Module):
         super().__init__()
         self.config = config
         self.input_scale = FeatureScale(1, "std", "ema", center=True, momentum=0.001)
-        self.encoder = build_encoder(config)
-        self.decoder = build_decoder(config)
+        self.encoder = _build(config, encoder_plan(config))
+        self.decoder = _build(config, decoder_plan(config))
 
     @property
     def parameter_count(self) -> int:

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hac_cli.errors import CorruptError, ModelError
 from hac_cli.model.config import ModelConfig
 
@@ -79,6 +82,21 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise ModelError(f"the weights can't be read ({error.strerror}); reinstall hac-cli", str(path)) from None
     except (struct.error, ValueError, KeyError):
         raise ModelError("is not a weights file of HAC; reinstall hac-cli", str(path)) from None
+
+
+def read_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
+    """Every tensor of a safetensors file as float32; bfloat16 is the upper half of a float32."""
+    content = path.read_bytes()
+    (length,) = struct.unpack_from("<Q", content)
+    index = json.loads(content[8 : 8 + length])
+    tensors = {}
+    for name, entry in index.items():
+        if name != "__metadata__":
+            start, end = (8 + length + offset for offset in entry["data_offsets"])
+            stored = np.frombuffer(content[start:end], "<u2" if entry["dtype"] == "BF16" else "<f4")
+            values = (stored.astype(np.uint32) << 16).view(np.float32) if entry["dtype"] == "BF16" else stored
+            tensors[name] = values.reshape(entry["shape"])
+    return tensors
 
 
 @functools.cache

@@ -1,0 +1,46 @@
+"""The network's layers in order, told once: the torch network and the numpy engine are both built from this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hac_cli.model.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class Layer:
+    """``inputs`` and ``outputs`` are channels; ``down`` and ``up`` change the number of steps by ``stride``."""
+
+    kind: Literal["down", "up", "block", "snake", "linear"]
+    inputs: int
+    outputs: int
+    stride: int = 1
+    dilation: int = 1
+
+
+def _blocks(config: ModelConfig, stage: int) -> list[Layer]:
+    width = config.widths[stage]
+    dilations = [config.dilations[i % len(config.dilations)] for i in range(config.blocks[stage])]
+    return [Layer("block", width, width, dilation=dilation) for dilation in dilations]
+
+
+def encoder_plan(config: ModelConfig) -> list[Layer]:
+    """Audio, one channel, to latents."""
+    layers: list[Layer] = []
+    inputs = 1
+    for stage, (stride, width) in enumerate(zip(config.strides, config.widths, strict=True)):
+        layers += [Layer("down", inputs, width, stride), *_blocks(config, stage)]
+        inputs = width
+    return [*layers, Layer("snake", inputs, inputs), Layer("linear", inputs, config.bits_per_token)]
+
+
+def decoder_plan(config: ModelConfig) -> list[Layer]:
+    """Signs to audio: the encoder's mirror image."""
+    layers = [Layer("linear", config.bits_per_token, config.widths[-1])]
+    for stage in reversed(range(len(config.strides))):
+        width = config.widths[stage]
+        outputs = config.widths[stage - 1] if stage else 1
+        layers += [*_blocks(config, stage), Layer("snake", width, width), Layer("up", width, outputs,
+                   config.strides[stage])]  # fmt: skip
+    return layers
