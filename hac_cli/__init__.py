@@ -8,17 +8,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hac_cli.codec import (
-        Result,
-        compress,
-        decode,
-        decoder_stream,
-        decompress,
-        encode,
-        encoder_stream,
-        load_model,
-    )
+    from hac_cli.codec import decode, decoder_stream, encode, encoder_stream, load_model
     from hac_cli.errors import HacError
+    from hac_cli.recordings import Result, compress, decompress
+
+_RECORDINGS = ("Result", "compress", "decompress")
 
 __all__ = [
     "HacError", "Result", "compress", "decode", "decoder_stream", "decompress", "encode", "encoder_stream",
@@ -32,5 +26,6 @@ def __getattr__(name: str) -> Any:
     if name == "HacError":
         return import_module("hac_cli.errors").HacError
     if name in __all__:
-        return getattr(import_module("hac_cli.codec"), name)
+        module = "hac_cli.recordings" if name in _RECORDINGS else "hac_cli.codec"
+        return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -39,11 +39,11 @@ def compress(
         channels = count(reader.channels, "channel")
         console.detail(f"{plan.source_name}: {reader.format}, {reader.sample_rate} Hz, {channels}")
         with files.writing(plan.target) as sink:
-            from hac_cli import codec
+            from hac_cli import recordings
 
             with console.progress(plan.source_name, reader.samples_expected, reader.sample_rate) as progress:
                 started = time.perf_counter()
-                result = codec.compress(reader, sink, model=chosen.name, mono=mono, progress=progress)
+                result = recordings.compress(reader, sink, model=chosen.name, mono=mono, progress=progress)
     speed = result.seconds / (time.perf_counter() - started)
     console.say(
         f"{plan.source_name} -> {plan.target_name}: {result.seconds:.2f} s, {result.file_bytes} bytes, "

@@ -33,11 +33,11 @@ def decompress(console: Console, source: str, target: str | None, raw: str | Non
     layout = RawFormat.parse(raw) if raw else None
     with plan.named_errors(), files.writing(plan.target) as sink, files.reading(plan.source) as stream:
         progress_bar = _progress(console, plan.source_name, stream)
-        from hac_cli import codec
+        from hac_cli import recordings
 
         with progress_bar as progress:
             started = time.perf_counter()
-            result = codec.decompress(stream, sink, raw=layout, progress=progress)
+            result = recordings.decompress(stream, sink, raw=layout, progress=progress)
     speed = result.seconds / (time.perf_counter() - started)
     channels = count(result.channels, "channel")
     console.say(
