@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.errors import InputError, UsageError
 from hac_cli.model import released
-from hac_cli.model.network import Codec
-from hac_cli.model.release import load_release
+from hac_cli.model.engine import DEFAULT_ENGINE, Engine, load_engine
 from hac_cli.model.stream import FRAMES_PER_CALL, DecoderStream, EncoderStream
 
 Samples = NDArray[np.float32]
 Tokens = NDArray[np.int32]
 
 
-@functools.cache
-def load_model(name: str = released.DEFAULT_MODEL) -> Codec:
-    """The network of a released model. Raises ModelError when there is none, or its weights are damaged."""
-    return load_release(released.find(name))
+def load_model(name: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE) -> Engine:
+    """A released model, ready to code: ``numpy``, ``torch`` or ``torch:cuda``. Loaded once, then kept.
+
+    Raises ModelError when there is none of that name or its weights are damaged, UsageError for an unknown engine.
+    """
+    return load_engine(released.find(name), engine)
 
 
-def encode(pcm: Samples, *, model: str = released.DEFAULT_MODEL) -> Tokens:
+def encode(pcm: Samples, *, model: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE) -> Tokens:
     """Audio at 24 kHz, ``[samples]`` or ``[channels, samples]``, to tokens ``[channels, frames, 1]`` (int32).
 
     Raises InputError for NaN or infinite samples and UsageError for another shape.
@@ -33,18 +32,20 @@ def encode(pcm: Samples, *, model: str = released.DEFAULT_MODEL) -> Tokens:
         raise UsageError(f"audio must have the shape [samples] or [channels, samples], not {pcm.shape}")
     if not np.isfinite(pcm).all():
         raise InputError("the audio holds samples that are not finite numbers")
-    stream = encoder_stream(len(pcm), model=model)
+    stream = encoder_stream(len(pcm), model=model, engine=engine)
     return np.concatenate([stream.push(pcm), stream.flush()], 1)
 
 
-def decode(tokens: Tokens, *, samples: int | None = None, model: str = released.DEFAULT_MODEL) -> Samples:
+def decode(
+    tokens: Tokens, *, samples: int | None = None, model: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE
+) -> Samples:
     """Tokens ``[channels, frames, 1]`` to audio ``[channels, samples]`` at 24 kHz (float32).
 
     The tokens reach up to a frame past the recording's end; give its ``samples`` to get exactly those back.
     Raises UsageError for another shape or for values that are not tokens.
     """
     tokens = np.asarray(tokens)
-    network = load_model(model)
+    network = load_model(model, engine)
     limit = 1 << network.config.bits_per_token
     if tokens.ndim != 3 or tokens.shape[2] != 1 or not np.issubdtype(tokens.dtype, np.integer):
         raise UsageError(f"tokens must be integers of shape [channels, frames, 1], not {tokens.shape}")
@@ -55,14 +56,22 @@ def decode(tokens: Tokens, *, samples: int | None = None, model: str = released.
 
 
 def encoder_stream(
-    channels: int = 1, *, model: str = released.DEFAULT_MODEL, frames_per_call: int = FRAMES_PER_CALL
+    channels: int = 1,
+    *,
+    model: str = released.DEFAULT_MODEL,
+    frames_per_call: int = FRAMES_PER_CALL,
+    engine: str = DEFAULT_ENGINE,
 ) -> EncoderStream:
     """A stream from audio at 24 kHz to tokens; ``frames_per_call`` trades latency for speed."""
-    return EncoderStream(load_model(model), channels, frames_per_call)
+    return EncoderStream(load_model(model, engine), channels, frames_per_call)
 
 
 def decoder_stream(
-    channels: int = 1, *, model: str = released.DEFAULT_MODEL, frames_per_call: int = FRAMES_PER_CALL
+    channels: int = 1,
+    *,
+    model: str = released.DEFAULT_MODEL,
+    frames_per_call: int = FRAMES_PER_CALL,
+    engine: str = DEFAULT_ENGINE,
 ) -> DecoderStream:
     """A stream from tokens to audio at 24 kHz."""
-    return DecoderStream(load_model(model), channels, frames_per_call)
+    return DecoderStream(load_model(model, engine), channels, frames_per_call)

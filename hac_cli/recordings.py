@@ -24,6 +24,7 @@ from hac_cli.codec import decoder_stream, encoder_stream
 from hac_cli.container import CODEC_SAMPLE_RATE, Header, Reader, Summary, Writer
 from hac_cli.errors import CorruptError
 from hac_cli.model import released
+from hac_cli.model.engine import DEFAULT_ENGINE
 from hac_cli.model.stream import DecoderStream, EncoderStream
 
 FRAMES_PER_BLOCK = 150
@@ -66,6 +67,7 @@ def compress(
     mono: bool = False,
     raw: RawFormat | None = None,
     frames_per_block: int = FRAMES_PER_BLOCK,
+    engine: str = DEFAULT_ENGINE,
     progress: Progress | None = None,
 ) -> Result:
     """Codes a recording into a ``.hac`` file or stream, block by block, in bounded memory.
@@ -88,7 +90,9 @@ def compress(
             total_samples=reader.samples_expected,
         )
         writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(sink))), header)
-        _encode_blocks(reader, writer, encoder_stream(header.channels, model=chosen.name), mono, progress)
+        _encode_blocks(
+            reader, writer, encoder_stream(header.channels, model=chosen.name, engine=engine), mono, progress
+        )
         summary = writer.finish(reader.samples_read)
         return _result(header, summary, chosen.name, reader.truncated)
 
@@ -112,6 +116,7 @@ def decompress(
     format: str | None = None,
     raw: RawFormat | None = None,
     subtype: str | None = None,
+    engine: str = DEFAULT_ENGINE,
     progress: Progress | None = None,
 ) -> Result:
     """Decodes a ``.hac`` file or stream to exactly the original number of samples, rate and channels.
@@ -125,7 +130,7 @@ def decompress(
         header = reader.header
         chosen = released.find_for_file(header.model_id, header.weights_digest)
         chosen.check_layout(header.bits_per_token, header.tokens_per_frame, header.hop_length, header.pre_skip)
-        stream = decoder_stream(header.channels, model=chosen.name)
+        stream = decoder_stream(header.channels, model=chosen.name, engine=engine)
         samples = header.total_samples
         with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=raw, subtype=subtype,
                          samples=samples) as writer:  # fmt: skip

@@ -7,7 +7,7 @@ import time
 import click
 
 from hac_cli.cli import files
-from hac_cli.cli.console import Console, common_options, count
+from hac_cli.cli.console import Console, common_options, count, engine_options
 from hac_cli.errors import InputError
 
 
@@ -18,10 +18,18 @@ from hac_cli.errors import InputError
 @click.option("--model", metavar="NAME", help="The model to code with, one of `hac models`.")
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="IN is headerless PCM, such as 24000:1:s16.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
+@engine_options
 @common_options
 @click.pass_obj
 def compress(
-    console: Console, source: str, target: str | None, mono: bool, model: str | None, raw: str | None, force: bool
+    console: Console,
+    source: str,
+    target: str | None,
+    mono: bool,
+    model: str | None,
+    raw: str | None,
+    force: bool,
+    engine: str,
 ) -> None:
     """Compress a recording.
 
@@ -43,7 +51,9 @@ def compress(
 
             with console.progress(plan.source_name, reader.samples_expected, reader.sample_rate) as progress:
                 started = time.perf_counter()
-                result = recordings.compress(reader, sink, model=chosen.name, mono=mono, progress=progress)
+                result = recordings.compress(
+                    reader, sink, model=chosen.name, mono=mono, engine=engine, progress=progress
+                )
     speed = result.seconds / (time.perf_counter() - started)
     console.say(
         f"{plan.source_name} -> {plan.target_name}: {result.seconds:.2f} s, {result.file_bytes} bytes, "

@@ -90,6 +90,22 @@ def _to_stderr(text: str) -> None:
         click.echo(text, err=True)
 
 
+def engine_options(command: Command) -> Command:
+    """``--engine`` and ``--device``; the command gets them as one ``engine``, such as ``torch:cuda``."""
+
+    def join(context: click.Context, _: click.Parameter, device: str | None) -> None:
+        if device and context.params["engine"] == "numpy":
+            context.params["engine"] = "torch"
+        if device:
+            context.params["engine"] += f":{device}"
+
+    engine = click.option("--engine", type=click.Choice(["numpy", "torch"]), default="numpy", is_eager=True,
+                          help="What runs the network: numpy, which starts at once, or torch.")  # fmt: skip
+    device = click.option("--device", metavar="NAME", callback=join, expose_value=False,
+                          help="Run it with torch on this device, such as cuda.")  # fmt: skip
+    return engine(device(command))
+
+
 def common_options(command: Command) -> Command:
     """-q, -v and --debug, which may stand before the command's name as well as after it."""
     for names, text in (

@@ -7,10 +7,8 @@ other sizes round differently, and a latent near zero would change its bit. So t
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from hac_cli.model.network import Codec
-from hac_cli.model.quantizer import to_signs, to_tokens
+from hac_cli.model.engine import Engine
 
 FRAMES_PER_CALL = 75
 
@@ -23,10 +21,10 @@ def frames_for(samples: int, hop_length: int, look_ahead: int) -> int:
 class EncoderStream:
     """Audio ``[channels, samples]`` at the codec's rate to tokens ``[channels, frames, 1]``."""
 
-    def __init__(self, model: Codec, channels: int = 1, frames_per_call: int = FRAMES_PER_CALL) -> None:
-        self.model = model
-        self.state = model.fresh_encoder(channels)
-        self.call_samples = frames_per_call * model.config.hop_length
+    def __init__(self, engine: Engine, channels: int = 1, frames_per_call: int = FRAMES_PER_CALL) -> None:
+        self.engine = engine
+        self.state = engine.fresh_encoder(channels)
+        self.call_samples = frames_per_call * engine.config.hop_length
         self.pending = np.zeros((channels, 0), np.float32)
         self.samples = self.frames = 0
 
@@ -37,8 +35,8 @@ class EncoderStream:
 
     def flush(self) -> np.ndarray:
         """The tokens still due: the stream is over."""
-        missing = frames_for(self.samples, self.model.config.hop_length, self.model.config.look_ahead) - self.frames
-        due = missing * self.model.config.hop_length
+        missing = frames_for(self.samples, self.engine.config.hop_length, self.engine.config.look_ahead) - self.frames
+        due = missing * self.engine.config.hop_length
         calls = -(-due // self.call_samples)
         silence = np.zeros((len(self.pending), calls * self.call_samples - self.pending.shape[1]), np.float32)
         return self._consume(silence)[:, :missing]
@@ -51,25 +49,23 @@ class EncoderStream:
         self.frames += sum(part.shape[1] for part in parts)
         return np.concatenate(parts, 1)
 
-    @torch.inference_mode()
     def _call(self, audio: np.ndarray) -> np.ndarray:
         if not audio.shape[1]:
             return np.zeros((len(audio), 0, 1), np.int32)
-        contiguous = torch.from_numpy(np.ascontiguousarray(audio, np.float32))
-        latents, self.state = self.model.encode(contiguous, self.state)
-        return to_tokens(latents).to(torch.int32).numpy()
+        tokens, self.state = self.engine.encode(audio, self.state)
+        return tokens
 
 
 class DecoderStream:
     """Tokens ``[channels, frames, 1]`` to audio ``[channels, samples]`` at the codec's rate, the look-ahead's delay
     taken out."""
 
-    def __init__(self, model: Codec, channels: int = 1, frames_per_call: int = FRAMES_PER_CALL) -> None:
-        self.model = model
-        self.state = model.fresh_decoder(channels)
+    def __init__(self, engine: Engine, channels: int = 1, frames_per_call: int = FRAMES_PER_CALL) -> None:
+        self.engine = engine
+        self.state = engine.fresh_decoder(channels)
         self.frames_per_call = frames_per_call
         self.pending = np.zeros((channels, 0, 1), np.int32)
-        self.skip = model.config.look_ahead
+        self.skip = engine.config.look_ahead
 
     def push(self, tokens: np.ndarray) -> np.ndarray:
         """Takes tokens, gives the samples that are complete: float32."""
@@ -87,7 +83,7 @@ class DecoderStream:
         if not frames:
             return np.zeros((len(self.pending), 0), np.float32)
         padding = ((0, 0), (0, self.frames_per_call - frames), (0, 0))
-        audio = self._call(np.pad(self.pending, padding))[:, : frames * self.model.config.hop_length]
+        audio = self._call(np.pad(self.pending, padding))[:, : frames * self.engine.config.hop_length]
         self.pending = self.pending[:, :0]
         return self._trim(audio)
 
@@ -96,8 +92,6 @@ class DecoderStream:
         self.skip -= skipped
         return audio[:, skipped:]
 
-    @torch.inference_mode()
     def _call(self, tokens: np.ndarray) -> np.ndarray:
-        signs = to_signs(torch.from_numpy(tokens.astype(np.int64)), self.model.config.bits_per_token)
-        audio, self.state = self.model.decode(signs, self.state)
-        return audio.numpy()
+        audio, self.state = self.engine.decode(tokens, self.state)
+        return audio

@@ -141,3 +141,17 @@ def test_full_disk(call, folder, talk_hac):
         subprocess.run(["umount", str(disk)], check=True)
     assert (code, left) == (4, [])
     assert errors == "hac: disk/out.wav: the disk is full; make room and start again\n"
+
+
+def test_both_engines_write_the_same_file(call, talk, tmp_path):
+    paths = [tmp_path / f"{engine}.hac" for engine in ("numpy", "torch")]
+    for path in paths:
+        assert call("compress", talk, path, "--engine", path.stem)[0] == 0
+        assert call("decompress", path, "--engine", path.stem)[0] == 0
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+@pytest.mark.parametrize("device", ["toaster", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(call, talk, tmp_path, device):
+    code, _, err = call("compress", talk, tmp_path / "out.hac", "--device", device)
+    assert code == 2 and device in err and not list(tmp_path.iterdir())

@@ -2,8 +2,11 @@ import pytest
 import torch
 
 from hac_cli.model.config import ModelConfig
+from hac_cli.model.engine import Engine
 from hac_cli.model.network import Codec
+from hac_cli.model.numpy_engine import NumpyEngine
 from hac_cli.model.release import fold
+from hac_cli.model.torch_engine import TorchEngine
 
 TINY = ModelConfig(name="tiny", widths=(8, 12, 16, 20), blocks=(1, 1, 1, 2))
 
@@ -21,3 +24,19 @@ def trained_tiny() -> Codec:
 @pytest.fixture(scope="session")
 def tiny(trained_tiny: Codec) -> Codec:
     return fold(trained_tiny)
+
+
+@pytest.fixture(scope="session")
+def numpy_engine(tiny: Codec) -> Engine:
+    return NumpyEngine(tiny.config, {name: tensor.numpy() for name, tensor in tiny.state_dict().items()})
+
+
+@pytest.fixture(scope="session")
+def torch_engine(tiny: Codec) -> Engine:
+    return TorchEngine(tiny)
+
+
+@pytest.fixture(params=["numpy", "torch"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    engine: Engine = request.getfixturevalue(f"{request.param}_engine")
+    return engine

@@ -9,13 +9,13 @@ RANDOM = np.random.default_rng(3)
 AUDIO = (0.1 * RANDOM.standard_normal((2, 30_011))).astype(np.float32)
 
 
-def encode(model, pieces, frames_per_call=75):
-    stream = EncoderStream(model, pieces[0].shape[0], frames_per_call)
+def encode(engine, pieces, frames_per_call=75):
+    stream = EncoderStream(engine, pieces[0].shape[0], frames_per_call)
     return np.concatenate([*(stream.push(piece) for piece in pieces), stream.flush()], 1)
 
 
-def decode(model, pieces, frames_per_call=75):
-    stream = DecoderStream(model, pieces[0].shape[0], frames_per_call)
+def decode(engine, pieces, frames_per_call=75):
+    stream = DecoderStream(engine, pieces[0].shape[0], frames_per_call)
     return np.concatenate([*(stream.push(piece) for piece in pieces), stream.flush()], 1)
 
 
@@ -24,63 +24,63 @@ def cut(array, sizes):
 
 
 @pytest.mark.parametrize("sizes", [[1] * 700, [319, 321, 320, 1], [24_000], [7, 24_001, 0, 3], [30_010]])
-def test_any_chunking_gives_the_tokens_of_the_whole(tiny, sizes):
-    whole = encode(tiny, [AUDIO])
-    assert np.array_equal(encode(tiny, cut(AUDIO, sizes)), whole)
+def test_any_chunking_gives_the_tokens_of_the_whole(engine, sizes):
+    whole = encode(engine, [AUDIO])
+    assert np.array_equal(encode(engine, cut(AUDIO, sizes)), whole)
     assert len(np.unique(whole)) > 10  # tokens that never change would pass, too
 
 
 @pytest.mark.parametrize("frames_per_call", [1, 2, 7, 150])
-def test_tokens_do_not_depend_on_frames_per_call(tiny, frames_per_call):
-    assert np.array_equal(encode(tiny, [AUDIO], frames_per_call), encode(tiny, [AUDIO]))
+def test_tokens_do_not_depend_on_frames_per_call(engine, frames_per_call):
+    assert np.array_equal(encode(engine, [AUDIO], frames_per_call), encode(engine, [AUDIO]))
 
 
 @pytest.mark.parametrize("sizes", [[1] * 60, [74, 1, 1], [3, 0, 80]])
-def test_any_chunking_of_tokens_gives_the_same_audio(tiny, sizes):
-    tokens = encode(tiny, [AUDIO])
-    whole = decode(tiny, [tokens])
-    assert np.array_equal(decode(tiny, cut(tokens, sizes)), whole)
-    assert np.abs(decode(tiny, [tokens], 1) - whole).max() < 1e-5 < np.abs(whole).max()
+def test_any_chunking_of_tokens_gives_the_same_audio(engine, sizes):
+    tokens = encode(engine, [AUDIO])
+    whole = decode(engine, [tokens])
+    assert np.array_equal(decode(engine, cut(tokens, sizes)), whole)
+    assert np.abs(decode(engine, [tokens], 1) - whole).max() < 1e-5 < np.abs(whole).max()
 
 
-def test_a_prefix_of_the_input_fixes_a_prefix_of_the_tokens(tiny):
+def test_a_prefix_of_the_input_fixes_a_prefix_of_the_tokens(engine):
     length = 40 * 320
     other = np.concatenate([AUDIO[:, :length], -AUDIO[:, length:]], 1)
-    mine, theirs = encode(tiny, [AUDIO]), encode(tiny, [other])
+    mine, theirs = encode(engine, [AUDIO]), encode(engine, [other])
     assert np.array_equal(mine[:, :40], theirs[:, :40])
     assert not np.array_equal(mine, theirs)
 
 
-def test_a_prefix_of_the_tokens_fixes_a_prefix_of_the_audio(tiny):
-    tokens = encode(tiny, [AUDIO])
+def test_a_prefix_of_the_tokens_fixes_a_prefix_of_the_audio(engine):
+    tokens = encode(engine, [AUDIO])
     changed = np.concatenate([tokens[:, :50], tokens[:, 50:] ^ 5], 1)
-    known = 50 * 320 - tiny.config.look_ahead
-    mine, theirs = decode(tiny, [tokens]), decode(tiny, [changed])
+    known = 50 * 320 - engine.config.look_ahead
+    mine, theirs = decode(engine, [tokens]), decode(engine, [changed])
     assert np.array_equal(mine[:, :known], theirs[:, :known])
     assert not np.array_equal(mine, theirs)
 
 
-def test_interleaved_streams_do_not_touch_each_other(tiny):
-    first, second = EncoderStream(tiny, 1, 5), EncoderStream(tiny, 1, 5)
+def test_interleaved_streams_do_not_touch_each_other(engine):
+    first, second = EncoderStream(engine, 1, 5), EncoderStream(engine, 1, 5)
     parts = [
         (first.push(a), second.push(b))
         for a, b in zip(cut(AUDIO[:1], [5000] * 6), cut(AUDIO[1:], [4000] * 6), strict=True)
     ]
     mine = np.concatenate([*(a for a, _ in parts), first.flush()], 1)
     theirs = np.concatenate([*(b for _, b in parts), second.flush()], 1)
-    assert np.array_equal(mine, encode(tiny, [AUDIO[:1]], 5))
-    assert np.array_equal(theirs, encode(tiny, [AUDIO[1:]], 5))
+    assert np.array_equal(mine, encode(engine, [AUDIO[:1]], 5))
+    assert np.array_equal(theirs, encode(engine, [AUDIO[1:]], 5))
 
 
-def test_channels_are_coded_each_on_its_own(tiny):
-    both = encode(tiny, [AUDIO])
-    assert np.array_equal(both[:1], encode(tiny, [AUDIO[:1]]))
-    assert np.array_equal(both[1:], encode(tiny, [AUDIO[1:]]))
+def test_channels_are_coded_each_on_its_own(engine):
+    both = encode(engine, [AUDIO])
+    assert np.array_equal(both[:1], encode(engine, [AUDIO[:1]]))
+    assert np.array_equal(both[1:], encode(engine, [AUDIO[1:]]))
 
 
 @pytest.mark.parametrize("samples", [0, 1, 319, 320, 321, 639, 640, 641, 959, 960])
-def test_every_sample_gets_its_frames(tiny, samples):
-    tokens = encode(tiny, [AUDIO[:, :samples]])
-    audio = decode(tiny, [tokens])
+def test_every_sample_gets_its_frames(engine, samples):
+    tokens = encode(engine, [AUDIO[:, :samples]])
+    audio = decode(engine, [tokens])
     assert tokens.shape == (2, frames_for(samples, 320, 640), 1)
     assert samples <= audio.shape[1] < samples + 320

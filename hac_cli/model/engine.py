@@ -1,0 +1,55 @@
+"""Engines: the ways to run a released network. All give the same tokens, but for latents next to zero.
+
+``numpy`` starts in a moment and is what everything codes with by default; ``torch`` is the reference, and runs on
+other devices, too.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hac_cli.errors import UsageError
+from hac_cli.model.config import ModelConfig
+from hac_cli.model.released import ReleasedModel, checked_path, read_tensors
+
+ENGINES = ("numpy", "torch")
+DEFAULT_ENGINE = "numpy"
+
+
+class Engine(Protocol):
+    """Codes channels in calls of whole frames. The state of a stream is the caller's: it goes in and comes out."""
+
+    config: ModelConfig
+
+    def fresh_encoder(self, channels: int) -> Any: ...
+
+    def fresh_decoder(self, channels: int) -> Any: ...
+
+    def encode(self, audio: NDArray[np.float32], state: Any) -> tuple[NDArray[np.int32], Any]:
+        """Audio ``[channels, samples]``, a whole number of frames, to tokens ``[channels, frames, 1]``."""
+
+    def decode(self, tokens: NDArray[np.int32], state: Any) -> tuple[NDArray[np.float32], Any]:
+        """Tokens ``[channels, frames, 1]`` to audio ``[channels, samples]``."""
+
+
+@functools.cache
+def load_engine(model: ReleasedModel, name: str = DEFAULT_ENGINE) -> Engine:
+    """A released network, after its digest was checked, in the engine of that name; ``torch:cuda`` is torch on a GPU.
+
+    Raises UsageError for an unknown engine or device, ModelError for damaged weights.
+    """
+    kind, _, device = name.partition(":")
+    if kind == "numpy" and not device:
+        from hac_cli.model.numpy_engine import NumpyEngine
+
+        return NumpyEngine(model.config, read_tensors(checked_path(model)))
+    if kind == "torch":
+        from hac_cli.model.release import load_release
+        from hac_cli.model.torch_engine import TorchEngine
+
+        return TorchEngine(load_release(model), device or "cpu")
+    raise UsageError(f"there is no engine {name!r}; there are: {', '.join(ENGINES)}, torch:DEVICE")
