@@ -20,7 +20,7 @@ ALLOWED = {
     "recordings": {"codec", "audio", "container", "model"},
     "eval": {"codec", "audio"},
     "train": {"model", "losses", "audio"},
-    "cli": {"codec", "recordings", "eval", "train", "audio", "container", "model.released"},
+    "cli": {"codec", "recordings", "eval", "train", "audio", "container", "model.released", "model.export"},
 }
 WITHOUT_TORCH = ("errors", "container", "audio", "cli")
 

@@ -153,7 +153,7 @@ class Up(Causal):
         self.weight = nn.Parameter(torch.randn(2 * stride, outputs, self.multiplier) / scale)
 
     def convolve(self, x: Tensor) -> Tensor:
-        maps = self.pointwise(x).unflatten(-1, (self.outputs, self.multiplier))
+        maps = self.pointwise(x).reshape(x.shape[0], x.shape[1], self.outputs, self.multiplier)
         old, new = maps[:, :-1], maps[:, 1:]
         if self.outputs == 1:
             pairs = torch.cat([old[:, :, 0], new[:, :, 0]], -1)

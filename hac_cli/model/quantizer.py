@@ -25,7 +25,7 @@ def to_tokens(latents: Tensor) -> Tensor:
 
 def to_signs(tokens: Tensor, bits_per_token: int) -> Tensor:
     """Tokens ``[B, F, 1]`` to signs ``[B, F, D]`` (float32)."""
-    bits = (tokens >> torch.arange(bits_per_token, device=tokens.device)) & 1
+    bits = (tokens >> torch.arange(bits_per_token, device=tokens.device)) % 2
     return bits.float() * 2 - 1
 
 
