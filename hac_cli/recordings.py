@@ -25,9 +25,10 @@ from hac_cli.container import CODEC_SAMPLE_RATE, Header, Reader, Summary, Writer
 from hac_cli.errors import CorruptError
 from hac_cli.model import released
 from hac_cli.model.engine import DEFAULT_ENGINE
-from hac_cli.model.stream import DecoderStream, EncoderStream
+from hac_cli.model.stream import FRAMES_PER_CALL, DecoderStream, EncoderStream
 
 FRAMES_PER_BLOCK = 150
+LIVE_FRAMES_PER_BLOCK = 6
 
 Progress = Callable[[int], None]
 
@@ -66,16 +67,21 @@ def compress(
     model: str = released.DEFAULT_MODEL,
     mono: bool = False,
     raw: RawFormat | None = None,
-    frames_per_block: int = FRAMES_PER_BLOCK,
+    frames_per_block: int | None = None,
+    live: bool = False,
     engine: str = DEFAULT_ENGINE,
     progress: Progress | None = None,
 ) -> Result:
     """Codes a recording into a ``.hac`` file or stream, block by block, in bounded memory.
 
+    Blocks are of 2 s, or of 80 ms if ``live``: then each is coded and written as soon as its audio is there, where
+    otherwise a second of audio is coded at a time, which is faster.
+
     ``source`` and ``sink`` are paths or binary streams (which stay open). Raises InputError for what isn't audio
     that can be read, OutputError for what can't be written, ModelError for an unknown model.
     """
     chosen = released.find(model)
+    frames_per_block = frames_per_block or (LIVE_FRAMES_PER_BLOCK if live else FRAMES_PER_BLOCK)
     with contextlib.ExitStack() as stack:
         reader = source if isinstance(source, AudioReader) else stack.enter_context(AudioReader(source, raw))
         header = Header(
@@ -90,9 +96,9 @@ def compress(
             total_samples=reader.samples_expected,
         )
         writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(sink))), header)
-        _encode_blocks(
-            reader, writer, encoder_stream(header.channels, model=chosen.name, engine=engine), mono, progress
-        )
+        stream = encoder_stream(header.channels, model=chosen.name, engine=engine,
+                                frames_per_call=_frames_per_call(header, live))  # fmt: skip
+        _encode_blocks(reader, writer, stream, mono, progress)
         summary = writer.finish(reader.samples_read)
         return _result(header, summary, chosen.name, reader.truncated)
 
@@ -116,11 +122,13 @@ def decompress(
     format: str | None = None,
     raw: RawFormat | None = None,
     subtype: str | None = None,
+    live: bool = False,
     engine: str = DEFAULT_ENGINE,
     progress: Progress | None = None,
 ) -> Result:
     """Decodes a ``.hac`` file or stream to exactly the original number of samples, rate and channels.
 
+    With ``live``, audio comes out after every block, where otherwise a second is decoded at a time, which is faster.
     ``format``, ``raw`` and ``subtype`` are those of ``AudioWriter``: by the target's extension, WAV to a stream.
     Raises CorruptError at the first damage (what was written until then is incomplete), ModelError when the
     model or its weights are not those the file was made with, OutputError for what can't be written.
@@ -130,7 +138,8 @@ def decompress(
         header = reader.header
         chosen = released.find_for_file(header.model_id, header.weights_digest)
         chosen.check_layout(header.bits_per_token, header.tokens_per_frame, header.hop_length, header.pre_skip)
-        stream = decoder_stream(header.channels, model=chosen.name, engine=engine)
+        stream = decoder_stream(header.channels, model=chosen.name, engine=engine,
+                                frames_per_call=_frames_per_call(header, live))  # fmt: skip
         samples = header.total_samples
         with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=raw, subtype=subtype,
                          samples=samples) as writer:  # fmt: skip
@@ -160,6 +169,10 @@ def _decode_blocks(reader: Reader, writer: AudioWriter, stream: DecoderStream, p
     writer.write(rest[:, :due])
     if progress:
         progress(samples)
+
+
+def _frames_per_call(header: Header, live: bool) -> int:
+    return min(FRAMES_PER_CALL, header.frames_per_block) if live else FRAMES_PER_CALL
 
 
 def _result(header: Header, summary: Summary, model: str, warning: str | None = None) -> Result:

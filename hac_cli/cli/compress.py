@@ -7,7 +7,7 @@ import time
 import click
 
 from hac_cli.cli import files
-from hac_cli.cli.console import Console, common_options, count, engine_options
+from hac_cli.cli.console import Console, Duration, common_options, count, engine_options
 from hac_cli.errors import InputError
 
 
@@ -18,6 +18,8 @@ from hac_cli.errors import InputError
 @click.option("--model", metavar="NAME", help="The model to code with, one of `hac models`.")
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="IN is headerless PCM, such as 24000:1:s16.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
+@click.option("--live", is_flag=True, help="Code every block at once, in blocks of 80 ms unless --block is given.")
+@click.option("--block", type=Duration(), help="Audio in a block, such as 40ms; 2s unless told.")
 @engine_options
 @common_options
 @click.pass_obj
@@ -29,6 +31,8 @@ def compress(
     model: str | None,
     raw: str | None,
     force: bool,
+    live: bool,
+    block: float | None,
     engine: str,
 ) -> None:
     """Compress a recording.
@@ -42,6 +46,7 @@ def compress(
     from hac_cli.model import released
 
     chosen = released.find(model or released.DEFAULT_MODEL)
+    frames_per_block = max(1, round(block * chosen.frame_rate)) if block is not None else None
     layout = RawFormat.parse(raw) if raw else None
     with plan.named_errors(), AudioReader(plan.source or files.standard_input(), layout) as reader:
         channels = count(reader.channels, "channel")
@@ -52,7 +57,14 @@ def compress(
             with console.progress(plan.source_name, reader.samples_expected, reader.sample_rate) as progress:
                 started = time.perf_counter()
                 result = recordings.compress(
-                    reader, sink, model=chosen.name, mono=mono, engine=engine, progress=progress
+                    reader,
+                    sink,
+                    model=chosen.name,
+                    mono=mono,
+                    live=live,
+                    frames_per_block=frames_per_block,
+                    engine=engine,
+                    progress=progress,
                 )
     speed = result.seconds / (time.perf_counter() - started)
     console.say(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import time
@@ -88,6 +89,27 @@ def count(number: int, noun: str) -> str:
 def _to_stderr(text: str) -> None:
     with contextlib.suppress(OSError):  # nobody there to read it is no reason to fail
         click.echo(text, err=True)
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, from ``40ms``, ``2s``, ``1.5``, ``2:30`` or ``1:02:03``."""
+
+    name = "duration"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        try:
+            text = str(value)
+            if text.endswith("ms"):
+                seconds = float(text[:-2]) / 1000
+            else:
+                seconds = sum(
+                    float(part) * 60**place for place, part in enumerate(text.removesuffix("s").split(":")[::-1])
+                )
+        except ValueError:
+            self.fail(f"{value!r} is no duration; write 40ms, 2s, 2:30 or 1:02:03", parameter, context)
+        if not 0 <= seconds < math.inf:
+            self.fail(f"{value!r} is no duration that can be", parameter, context)
+        return seconds
 
 
 def engine_options(command: Command) -> Command:

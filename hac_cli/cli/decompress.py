@@ -17,10 +17,13 @@ from hac_cli.cli.console import Advance, Console, common_options, count, engine_
 @click.argument("target", metavar="[OUT]", type=click.Path(), required=False)
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="OUT is headerless PCM, such as 24000:1:s16.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
+@click.option("--live", is_flag=True, help="Give out audio after every block, not every second.")
 @engine_options
 @common_options
 @click.pass_obj
-def decompress(console: Console, source: str, target: str | None, raw: str | None, force: bool, engine: str) -> None:
+def decompress(
+    console: Console, source: str, target: str | None, raw: str | None, force: bool, live: bool, engine: str
+) -> None:
     """Decompress a .hac file.
 
     OUT is IN with the extension .wav (.raw with --raw), if not given. It gets exactly the samples, sample rate and
@@ -38,7 +41,7 @@ def decompress(console: Console, source: str, target: str | None, raw: str | Non
 
         with progress_bar as progress:
             started = time.perf_counter()
-            result = recordings.decompress(stream, sink, raw=layout, engine=engine, progress=progress)
+            result = recordings.decompress(stream, sink, raw=layout, live=live, engine=engine, progress=progress)
     speed = result.seconds / (time.perf_counter() - started)
     channels = count(result.channels, "channel")
     console.say(

@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -138,6 +139,24 @@ def test_pipes_deliver_at_once_and_may_be_closed(start_hac, talk, folder):
         process.stdin.write(bytes(10 * 2 * 16_000))
     assert process.communicate(timeout=60)[1] == b""
     assert process.returncode == 141
+
+
+def test_live_audio_is_heard_while_it_goes_on(start_hac):
+    """Half a second in, the pipe still open: all comes out but for the block and 60 ms."""
+    raw = ("--raw", "24000:1:s16", "--live", "-q", "-", "-")
+    sender = start_hac("compress", "--block", "40ms", *raw, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    listener = start_hac("decompress", *raw, stdin=sender.stdout, stdout=subprocess.PIPE)
+    sent = 24_000 // 2
+    sender.stdin.write(bytes(2 * sent))
+    sender.stdin.flush()
+    heard = sent - round(0.1 * 24_000)
+    timer = threading.Timer(30, sender.kill)  # which would end the wait for what never comes
+    timer.start()
+    assert len(listener.stdout.read(2 * heard)) == 2 * heard
+    timer.cancel()
+    sender.stdin.close()
+    assert len(listener.stdout.read()) == 2 * (sent - heard)
+    assert (sender.wait(20), listener.wait(20)) == (0, 0)
 
 
 @pytest.mark.slow
