@@ -7,17 +7,19 @@ import time
 import click
 
 from hac_cli.cli import files
+from hac_cli.cli.batch import batch_compress, recursive, recursive_option
 from hac_cli.cli.console import Console, common_options, count
 from hac_cli.errors import InputError
 
 
-@click.command()
+@click.command(cls=recursive(batch_compress))
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("target", metavar="[OUT]", type=click.Path(), required=False)
 @click.option("--mono", is_flag=True, help="Mix all channels down to one.")
 @click.option("--model", metavar="NAME", help="The model to code with, one of `hac models`.")
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="IN is headerless PCM, such as 24000:1:s16.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
+@recursive_option
 @common_options
 @click.pass_obj
 def compress(

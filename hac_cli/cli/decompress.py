@@ -9,14 +9,16 @@ from typing import BinaryIO
 import click
 
 from hac_cli.cli import files
+from hac_cli.cli.batch import batch_decompress, recursive, recursive_option
 from hac_cli.cli.console import Advance, Console, common_options, count
 
 
-@click.command()
+@click.command(cls=recursive(batch_decompress))
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("target", metavar="[OUT]", type=click.Path(), required=False)
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="OUT is headerless PCM, such as 24000:1:s16.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
+@recursive_option
 @common_options
 @click.pass_obj
 def decompress(console: Console, source: str, target: str | None, raw: str | None, force: bool) -> None:
