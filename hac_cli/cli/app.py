@@ -8,6 +8,7 @@ import warnings
 
 import click
 
+from hac_cli.cli.batch import batch
 from hac_cli.cli.compress import compress
 from hac_cli.cli.console import Console, common_options
 from hac_cli.cli.decompress import decompress
@@ -36,7 +37,7 @@ def cli() -> None:
 
 
 # A new command is a file beside this one and a name in this list.
-for command in (compress, decompress, info, verify, models, train, export):
+for command in (compress, decompress, batch, info, verify, models, train, export):
     cli.add_command(command)
 
 
@@ -45,7 +46,7 @@ def run(arguments: list[str]) -> int:
 
     ==== =================================================================
     0    all went well
-    1    several inputs failed for different reasons, or a fault in hac
+    1    several inputs failed for different reasons, some of a batch failed, or a fault in hac
     2    the command line makes no sense, or asks for what hac refuses
     3    an input is missing, is not audio, or ends before it should
     4    the output can't be written, or exists

@@ -7,11 +7,12 @@ import time
 import click
 
 from hac_cli.cli import files
+from hac_cli.cli.batch import batch_compress, recursive, recursive_option
 from hac_cli.cli.console import Console, Duration, common_options, count, engine_options
 from hac_cli.errors import InputError
 
 
-@click.command()
+@click.command(cls=recursive(batch_compress))
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("target", metavar="[OUT]", type=click.Path(), required=False)
 @click.option("--mono", is_flag=True, help="Mix all channels down to one.")
@@ -20,6 +21,7 @@ from hac_cli.errors import InputError
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @click.option("--live", is_flag=True, help="Code every block at once, in blocks of 80 ms unless --block is given.")
 @click.option("--block", type=Duration(), help="Audio in a block, such as 40ms; 2s unless told.")
+@recursive_option
 @engine_options
 @common_options
 @click.pass_obj

@@ -9,15 +9,17 @@ from typing import BinaryIO
 import click
 
 from hac_cli.cli import files
+from hac_cli.cli.batch import batch_decompress, recursive, recursive_option
 from hac_cli.cli.console import Advance, Console, common_options, count, engine_options
 
 
-@click.command()
+@click.command(cls=recursive(batch_decompress))
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("target", metavar="[OUT]", type=click.Path(), required=False)
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="OUT is headerless PCM, such as 24000:1:s16.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @click.option("--live", is_flag=True, help="Give out audio after every block, not every second.")
+@recursive_option
 @engine_options
 @common_options
 @click.pass_obj

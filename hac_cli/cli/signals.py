@@ -9,10 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from types import FrameType
 
 leftovers: set[str] = set()
 """Files that are not complete yet. Whoever creates one enters it here before."""
+
+_on_stop: list[bytes] = []
+"""What a terminal has to be told before this process ends."""
 
 _MESSAGES = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal was closed"}
 
@@ -25,11 +29,22 @@ def install() -> None:
             signal.signal(number, _stop)
 
 
+@contextlib.contextmanager
+def hidden_cursor() -> Iterator[None]:
+    """While something hides the terminal's cursor, which is shown again if the process is stopped meanwhile."""
+    _on_stop.append(b"\x1b[?25h")
+    try:
+        yield
+    finally:
+        _on_stop.pop()
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     for path in leftovers:
         with contextlib.suppress(OSError):
             os.unlink(path)  # noqa: PTH108  pathlib may not be loaded yet
     with contextlib.suppress(OSError):
         new_line = "\n" if os.isatty(2) else ""  # a progress bar, or the terminal's own ^C, stands there
+        os.write(2, b"".join(_on_stop))
         os.write(2, f"{new_line}hac: {_MESSAGES[signal.Signals(number).name]}\n".encode())
     os._exit(128 + number)

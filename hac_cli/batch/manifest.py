@@ -1,0 +1,113 @@
+"""The manifest: JSON lines, only ever appended to, of what was begun and what became of it.
+
+A run begins with a line of the event ``run`` and its settings. ``start`` names outputs, and is on disk before any of
+them can appear; so an output of that name is the batch's own even if its process was killed before it could say so.
+``done`` and ``failed`` are ``Outcome`` records. Bytes of names that are not UTF-8 are lone surrogates, as Python has
+them. Lines that can't be read, such as the last one before a power cut, are passed over: at worst something is done
+again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO, Any
+
+from hac_cli.batch.job import Job, Outcome, Settings
+from hac_cli.batch.storage import explain_output, is_disk_full
+from hac_cli.errors import OutputError, UsageError
+
+SCHEMA = "hac-batch-1"
+NAME = "hac-batch.jsonl"
+Record = dict[str, Any]
+
+
+def read(path: Path) -> Iterator[Record]:
+    """The records of a manifest, the oldest first; none if there is no file."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        for line in file:
+            with contextlib.suppress(ValueError):
+                record = json.loads(line)
+                if isinstance(record, dict):
+                    yield record
+
+
+class Manifest:
+    """A manifest that is open for appending, locked against other batches.
+
+    Raises UsageError if another batch has it, OutputError if it can't be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: IO[bytes] = path.open("ab+")
+            self._lock()
+            if self._file.tell():
+                self._file.seek(-1, os.SEEK_END)
+                if self._file.read(1) != b"\n":  # a line that was torn; what follows is on a line of its own
+                    self._file.write(b"\n")
+
+    def begin(self, settings: Settings) -> None:
+        self._write({"schema": SCHEMA, "event": "run", "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                     "version": settings.version, "model": settings.model, "source": settings.source,
+                     "target": settings.target, "kind": settings.kind, "settings": settings.fingerprint()})  # fmt: skip
+
+    def start(self, jobs: Iterable[Job]) -> None:
+        """To be called before any of the jobs is begun; on return it would survive a power cut."""
+        outputs = dict.fromkeys(item.target for job in jobs for item in job.items)
+        self._write({"event": "start", "outputs": list(outputs)})
+        self._sync()
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Those of one job, in one write. Survives the end of this process; the next ``start`` makes sure of it."""
+        self._write(*(outcome.record() for outcome in outcomes))
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._sync()
+        self._file.close()
+
+    def __enter__(self) -> Manifest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _write(self, *records: Record) -> None:
+        with self._errors():
+            self._file.write(b"".join(json.dumps(record).encode() + b"\n" for record in records))
+            self._file.flush()
+
+    def _sync(self) -> None:
+        with self._errors():
+            os.fsync(self._file.fileno())
+
+    def _lock(self) -> None:
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise UsageError("another batch is at work with it; wait for its end", str(self.path)) from None
+        except OSError:  # some network file systems have no locks
+            return
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            explained = explain_output(error)
+            if not is_disk_full(error):
+                explained = OutputError(f"{explained.message}; name another file with --manifest")
+            explained.path = str(self.path)
+            raise explained from error

@@ -1,0 +1,216 @@
+"""What a batch has to do: every input, where it goes, and whether an earlier run has done it already.
+
+The plan is a temporary SQLite database, which SQLite keeps on disk beyond a few megabytes: a million inputs need no
+more memory than a hundred. Names are stored as bytes, since file systems allow what is no Unicode.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from hac_cli.batch.job import Item, Job, Settings
+from hac_cli.batch.manifest import Record
+from hac_cli.batch.storage import Folder
+from hac_cli.errors import UsageError
+
+REFUSE, SKIP, OVERWRITE = "refuse", "skip", "overwrite"
+"""What to do with an output that exists and that no run of this batch has made."""
+
+_TABLES = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE earlier (name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT,
+                      PRIMARY KEY (name, member)) WITHOUT ROWID;
+CREATE TABLE outputs (target BLOB PRIMARY KEY, bytes INT, complete INT) WITHOUT ROWID;
+CREATE TABLE items (id INTEGER PRIMARY KEY, name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT,
+                    todo INT, job INT);
+CREATE UNIQUE INDEX one_input ON items (name, member);
+"""
+
+
+class Candidate(NamedTuple):
+    """An input that was found; ``target`` is None where shards are written, which get their names later."""
+
+    name: str
+    size: int
+    stamp: str
+    target: str | None
+    member: str | None = None
+
+
+class Counts(NamedTuple):
+    """Inputs and their ``bytes`` that are left to do, in ``jobs``; how many are ``done``, and how many ``skipped``."""
+
+    inputs: int
+    bytes: int
+    jobs: int
+    done: int
+    skipped: int
+
+
+class Plan:
+    """Filled in three steps: ``remember`` what was done, ``add`` every input, ``group`` them into jobs."""
+
+    def __init__(self, settings: Settings, target: Folder, existing: str = REFUSE) -> None:
+        self._settings = settings
+        self._target = target
+        self._existing = existing
+        self._done = self._skipped = 0
+        self._database = sqlite3.connect("")  # a private file that goes when it is closed
+        self._database.executescript(_TABLES)
+        if settings.shard_format is None:
+            self._database.execute("CREATE UNIQUE INDEX one_output ON items (target)")
+
+    def close(self) -> None:
+        self._database.close()
+
+    # -- what was done ------------------------------------------------------------------------------------------
+
+    def remember(self, records: Iterable[Record]) -> None:
+        """Takes in a manifest. What was made with other settings has to be made again.
+
+        Raises UsageError if that would mix shards of several settings.
+        """
+        current = False
+        wanted = self._settings.fingerprint()
+        for record in records:
+            event = record.get("event")
+            if event == "run":
+                current = record.get("settings") == wanted
+                if not current and "shards" in (record.get("kind"), self._settings.kind):
+                    raise UsageError("holds the outputs of other settings or models, which tokens in shards are not "
+                                     "mixed with; name another folder", self._settings.target)  # fmt: skip
+            elif event == "start":
+                names = [(_pack(output),) for output in record["outputs"]]
+                self._database.executemany(
+                    "INSERT INTO outputs VALUES (?, NULL, 0) ON CONFLICT (target) DO UPDATE SET complete = 0", names
+                )
+            elif event in ("done", "failed", "unchanged"):
+                self._remember_outcome(record, current and event != "failed")
+
+    def _remember_outcome(self, record: Record, good: bool) -> None:
+        name, member, target = (_pack(record.get(key) or "") for key in ("input", "member", "output"))
+        if good:
+            values = (name, member, target, record["input_bytes"], record["input_stamp"], record.get("input_digest"))
+            self._database.execute("INSERT OR REPLACE INTO earlier VALUES (?, ?, ?, ?, ?, ?)", values)
+        else:
+            self._database.execute("DELETE FROM earlier WHERE name = ? AND member = ?", (name, member))
+        bytes_there = record.get("output_bytes")
+        self._database.execute("UPDATE outputs SET complete = 1, bytes = coalesce(?, bytes) WHERE target = ?",
+                               (bytes_there, target))  # fmt: skip
+
+    def interrupted(self) -> list[tuple[str, bool]]:
+        """Outputs that a run has begun and said no more of, and whether an earlier one had completed them."""
+        query = "SELECT target, bytes IS NOT NULL FROM outputs WHERE NOT complete"
+        return [(_unpack(target), bool(known)) for target, known in self._database.execute(query)]
+
+    # -- what there is to do ------------------------------------------------------------------------------------
+
+    def add(self, candidate: Candidate) -> bool:
+        """Decides what to do with an input; False if its output exists and is not to be touched.
+
+        Raises UsageError if another input has the same output.
+        """
+        key = (_pack(candidate.name), _pack(candidate.member or ""))
+        row = self._database.execute(
+            "SELECT target, size, stamp, digest FROM earlier WHERE name = ? AND member = ?", key
+        ).fetchone()
+        if row is not None and candidate.target in (None, _unpack(row[0])):
+            target = _unpack(row[0])
+            digest = row[3] if self._settings.hash_inputs and self._is_whole(target) else None
+            same = (row[1], row[2]) == (candidate.size, candidate.stamp)
+            done = same and not self._settings.hash_inputs and self._is_whole(target)
+            self._insert(candidate, target, digest, todo=not done)
+            self._done += done
+            return True
+        existing = self._existing if candidate.target and self._is_foreign(candidate.target) else OVERWRITE
+        self._insert(candidate, candidate.target, None, todo=existing == OVERWRITE)
+        self._skipped += existing == SKIP
+        return existing != REFUSE
+
+    def _is_whole(self, target: str) -> bool:
+        there = self._target.find(target)
+        row = self._database.execute("SELECT bytes FROM outputs WHERE target = ?", (_pack(target),)).fetchone()
+        return there is not None and row is not None and there.size == row[0]
+
+    def _is_foreign(self, target: str) -> bool:
+        own = self._database.execute("SELECT 1 FROM outputs WHERE target = ?", (_pack(target),)).fetchone()
+        return own is None and self._target.find(target) is not None
+
+    def _insert(self, candidate: Candidate, target: str | None, digest: str | None, todo: bool) -> None:
+        values = (_pack(candidate.name), _pack(candidate.member or ""), None if target is None else _pack(target),
+                  candidate.size, candidate.stamp, digest, todo)  # fmt: skip
+        try:
+            self._database.execute("INSERT INTO items VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, NULL)", values)
+        except sqlite3.IntegrityError:
+            if self._database.execute("SELECT 1 FROM items WHERE (name, member) = (?, ?)", values[:2]).fetchone():
+                return  # an input that was named twice
+            row = self._database.execute("SELECT name FROM items WHERE target = ?", values[2:3]).fetchone()
+            raise UsageError(
+                f"would be made from both {_unpack(row[0])} and {candidate.name}; rename one, or leave it out with "
+                "--exclude", target,
+            ) from None  # fmt: skip
+
+    # -- jobs ---------------------------------------------------------------------------------------------------
+
+    def group(self, shard_bytes: int, shards: int) -> Counts:
+        """Makes jobs of what is to be done: one for every file, or new shards of up to ``shard_bytes`` of input.
+
+        Shards are smaller where there would be fewer than ``shards``, so that every worker has something to do.
+        """
+        if self._settings.shard_format is None:
+            self._database.execute("UPDATE items SET job = (SELECT min(id) FROM items AS same WHERE same.name = "
+                                   "items.name) WHERE todo AND member != x''")  # fmt: skip
+            self._database.execute("UPDATE items SET job = id WHERE todo AND job IS NULL")
+        else:
+            self._fill_shards(shard_bytes, shards)
+            self._database.execute("UPDATE items SET job = (SELECT min(id) FROM items AS same WHERE same.target = "
+                                   "items.target) WHERE todo")  # fmt: skip
+        self._database.execute("CREATE INDEX items_of_job ON items (job) WHERE job IS NOT NULL")
+        query = "SELECT count(*), coalesce(sum(size), 0), count(DISTINCT job) FROM items WHERE todo"
+        inputs, size, jobs = self._database.execute(query).fetchone()
+        return Counts(inputs, size, jobs, self._done, self._skipped)
+
+    def _fill_shards(self, shard_bytes: int, shards: int) -> None:
+        """Gives inputs that are in no shard yet to new ones, in the order of their names."""
+        query = "SELECT coalesce(sum(size), 0) FROM items WHERE todo AND target IS NULL"
+        shard_bytes = max(1, min(shard_bytes, -(-self._database.execute(query).fetchone()[0] // shards)))
+        self._database.execute(
+            "CREATE TABLE shards AS SELECT id, (sum(size) OVER (ORDER BY name, id) - size) / ? AS number FROM items "
+            "WHERE todo AND target IS NULL", (shard_bytes,),
+        )  # fmt: skip
+        self._database.execute("CREATE INDEX numbers ON shards (number)")
+        last = self._last_shard()
+        for (shard,) in self._database.execute("SELECT DISTINCT number FROM shards ORDER BY number").fetchall():
+            last += 1
+            while self._target.find(target := f"tokens-{last:06}.{self._settings.shard_format}") is not None:
+                last += 1
+            query = "UPDATE items SET target = ? WHERE id IN (SELECT id FROM shards WHERE number = ?)"
+            self._database.execute(query, (_pack(target), shard))
+        self._database.execute("CREATE INDEX items_of_shard ON items (target)")
+
+    def _last_shard(self) -> int:
+        numbers = (re.fullmatch(rb"tokens-(\d+)\.\w+", row[0]) for row in
+                   self._database.execute("SELECT target FROM outputs"))  # fmt: skip
+        return max((int(match[1]) for match in numbers if match), default=-1)
+
+    def jobs(self) -> Iterator[Job]:
+        """The largest first: a long recording that comes last would keep one worker busy while the rest has gone."""
+        order = "SELECT job, sum(size) FROM items WHERE job IS NOT NULL GROUP BY job ORDER BY 2 DESC, 1"
+        query = "SELECT name, target, size, stamp, member, digest FROM items WHERE job = ? ORDER BY name, id"
+        for job, size in self._database.execute(order):
+            rows = self._database.execute(query, (job,)).fetchall()
+            yield Job(tuple(Item(_unpack(name), _unpack(target), bytes_, stamp, _unpack(member) or None, digest)
+                            for name, target, bytes_, stamp, member, digest in rows), size)  # fmt: skip
+
+
+def _pack(name: str) -> bytes:
+    return os.fsencode(name)
+
+
+def _unpack(name: bytes) -> str:
+    return os.fsdecode(name)

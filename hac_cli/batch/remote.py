@@ -1,0 +1,138 @@
+"""Folders that fsspec reaches: object stores and other machines. Workers copy a file, work on it, and copy it back."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import posixpath
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hac_cli.batch.storage import Entry, Folder, Problem, explain_input, explain_output
+from hac_cli.errors import HacError, InputError, UsageError
+
+ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "memory"})
+"""Object stores: an upload appears as a whole or not at all, and there are no folders to make."""
+
+
+class RemoteFolder:
+    """A folder by its URL, such as ``s3://bucket/corpus``. Raises UsageError if nothing is installed for it."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        try:
+            from fsspec.core import url_to_fs
+
+            self._system, root = url_to_fs(location, use_listings_cache=False)
+        except (ImportError, ValueError) as error:
+            raise UsageError(f"can't be reached: {error}; pip install 'hac-cli[remote]' may help", location) from error
+        self._root = str(root).rstrip("/")
+        self._atomic = location.partition("://")[0] in ATOMIC
+
+    def __reduce__(self) -> tuple[type[RemoteFolder], tuple[str]]:
+        return RemoteFolder, (self.location,)  # connections are not for other processes
+
+    def check(self) -> None:
+        """Raises InputError unless it is there."""
+        with _as_input_error():
+            if not self._system.isdir(self._root):
+                raise InputError("there is no such folder", self.location)
+
+    def files(self, report: Problem, leave_out: Folder | None = None) -> Iterator[Entry]:
+        skipped = leave_out._root if isinstance(leave_out, RemoteFolder) else None
+        if skipped == self._root:
+            skipped = None
+        with _as_input_error():
+            for folder, _, files in self._system.walk(self._root, detail=True):
+                if skipped is not None and f"{folder.rstrip('/')}/".startswith(f"{skipped}/"):
+                    continue
+                for base, facts in files.items():
+                    if base:  # S3 has objects that stand for folders
+                        yield _entry(posixpath.relpath(f"{folder}/{base}", self._root), facts)
+
+    def find(self, name: str) -> Entry | None:
+        folder, _, base = name.rpartition("/")
+        with _as_input_error():
+            return self._listing(folder).get(base)
+
+    @functools.lru_cache(maxsize=16)  # noqa: B019  a folder is asked for its files one after the other
+    def _listing(self, folder: str) -> dict[str, Entry]:
+        """The files of one folder: a question to a store costs as much for a thousand of them as for one."""
+        try:
+            listed = self._system.ls(self._path(folder) if folder else self._root, detail=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        files = [(facts["name"].rpartition("/")[2], facts) for facts in listed if facts["type"] == "file"]
+        return {base: _entry(f"{folder}/{base}" if folder else base, facts) for base, facts in files}
+
+    @contextlib.contextmanager
+    def reading(self, name: str) -> Iterator[str]:
+        with _temporary_file(name) as temporary:
+            try:
+                self._system.get_file(self._path(name), temporary)
+            except Exception as error:  # every file system has errors of its own
+                raise explain_input(error) from error
+            yield temporary
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[str]:
+        with _temporary_file(name) as temporary:
+            yield temporary
+            try:
+                self._upload(temporary, self._path(name))
+            except Exception as error:
+                raise explain_output(error) from error
+
+    def clean(self, name: str) -> None:
+        """What a killed worker leaves here is a temporary file of its own machine, or a part with another's name."""
+
+    def remove(self, name: str) -> None:
+        try:
+            self._system.rm_file(self._path(name))
+        except FileNotFoundError:
+            return
+        except Exception as error:
+            raise explain_output(error) from error
+
+    def _upload(self, local: str, path: str) -> None:
+        if self._atomic:
+            self._system.put_file(local, path)
+            return
+        part = f"{path}.{os.urandom(4).hex()}.part"
+        self._system.makedirs(posixpath.dirname(path), exist_ok=True)
+        try:
+            self._system.put_file(local, part)
+            self._system.mv(part, path)
+        except Exception:
+            with contextlib.suppress(Exception):
+                self._system.rm_file(part)
+            raise
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+
+def _entry(name: str, facts: dict[str, Any]) -> Entry:
+    """Stores tell a version by different keys; where none is known, the size has to do."""
+    keys = ("ETag", "etag", "mtime", "LastModified", "updated", "last_modified")
+    stamp = next((str(facts[key]) for key in keys if facts.get(key)), "")
+    return Entry(name, int(facts.get("size") or 0), stamp)
+
+
+@contextlib.contextmanager
+def _temporary_file(name: str) -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="hac-") as folder:
+        yield str(Path(folder) / f"file{Path(name).suffix}")
+
+
+@contextlib.contextmanager
+def _as_input_error() -> Iterator[None]:
+    try:
+        yield
+    except HacError:
+        raise
+    except Exception as error:
+        raise explain_input(error) from error

@@ -1,0 +1,99 @@
+"""Which files of a folder are inputs, and what their outputs are called."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from hac_cli.batch import manifest
+from hac_cli.batch.job import COMPRESS, SHARD_FORMATS, Settings
+from hac_cli.batch.plan import Candidate
+from hac_cli.batch.storage import Entry, Folder, Problem, open_folder, safe_name
+from hac_cli.errors import HacError, InputError
+
+# Also what can't be read here: a recording that is left out in silence is a recording lost.
+AUDIO = frozenset({
+    ".wav", ".wave", ".rf64", ".bwf", ".w64", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".aifc", ".au",
+    ".snd", ".caf", ".sph", ".nist", ".voc", ".amr", ".m4a", ".aac", ".mp4", ".wma", ".webm", ".mka", ".ac3", ".wv",
+})  # fmt: skip
+CODED = frozenset({".hac", *(f".{name}" for name in SHARD_FORMATS)})
+
+
+@dataclass
+class Selection:
+    """Patterns of the shell, such as ``*.wav``: those with a / are for the whole name, the others for its last part.
+
+    ``names``: only these files of the folder, None for all. ``passed_over`` counts, by extension, the files that
+    nothing named and that don't look like inputs.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    names: Iterable[str] | None = None
+    passed_over: Counter[str] = field(default_factory=Counter)
+
+    def takes(self, name: str, usual: frozenset[str]) -> bool:
+        if _matches(name, self.exclude):
+            return False
+        if self.include or self.names is not None:
+            return not self.include or _matches(name, self.include)
+        extension = posixpath.splitext(name)[1].lower()
+        if extension not in usual:
+            self.passed_over[extension] += 1
+        return extension in usual
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    base = posixpath.basename(name)
+    return any(fnmatchcase(name if "/" in pattern else base, pattern) for pattern in patterns)
+
+
+def candidates(settings: Settings, selection: Selection, report: Problem) -> Iterator[Candidate]:
+    """Every recording that the batch is about; ``report`` is told what can't be looked at.
+
+    Raises UsageError for names outside of the source folder.
+    """
+    source, target = open_folder(settings.source), open_folder(settings.target)
+    source.check()
+    for entry in _entries(source, target, selection, report):
+        base = posixpath.basename(entry.name)
+        if base == manifest.NAME or (base.startswith(".hac-") and base.endswith(".part")):
+            continue
+        if selection.takes(entry.name, AUDIO if settings.command == COMPRESS else CODED):
+            yield from _outputs(settings, source, entry, report)
+
+
+def _entries(source: Folder, target: Folder, selection: Selection, report: Problem) -> Iterator[Entry]:
+    if selection.names is None:
+        yield from source.files(report, leave_out=target)
+        return
+    for given in selection.names:
+        name = safe_name(given.removeprefix(f"{source.location.rstrip('/')}/"))
+        found = source.find(name)
+        if found is None:
+            report(name, InputError("no such file"))
+        else:
+            yield found
+
+
+def _outputs(settings: Settings, source: Folder, entry: Entry, report: Problem) -> Iterator[Candidate]:
+    stem, extension = posixpath.splitext(entry.name)
+    if settings.command == COMPRESS:
+        yield Candidate(entry.name, entry.size, entry.stamp, None if settings.shard_format else f"{stem}.hac")
+    elif extension.lower() in CODED - {".hac"}:
+        from hac_cli.batch import tokens
+
+        try:
+            with source.reading(entry.name) as path:
+                members = tokens.paths(path)
+        except HacError as error:
+            report(entry.name, error)
+            return
+        for member in members:
+            target = posixpath.splitext(safe_name(member))[0] + settings.extension
+            yield Candidate(entry.name, entry.size // len(members), entry.stamp, target, member)
+    else:
+        yield Candidate(entry.name, entry.size, entry.stamp, f"{stem}{settings.extension}")

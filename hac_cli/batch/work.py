@@ -1,0 +1,230 @@
+"""What a worker does for one job. Runs in any process: on this machine, or on one of a cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import io
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hac_cli.batch.job import COMPRESS, Item, Job, Outcome, Settings
+from hac_cli.batch.storage import DISK_FULL, Folder, is_disk_full, open_folder
+from hac_cli.errors import HacError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from hac_cli import Result
+    from hac_cli.batch.tokens import Recording
+
+Facts = dict[str, Any]
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def use_one_thread() -> None:
+    """Workers are as many as cores. To be called before libraries that compute are loaded, which look only then."""
+    for variable in _ONE_THREAD:
+        os.environ.setdefault(variable, "1")
+
+
+@functools.cache
+def identity(model: str) -> tuple[str, str]:
+    """The version of HAC in this process, and the digest of a model's weights. Raises ModelError without them."""
+    import hac_cli
+    from hac_cli.model.released import find
+
+    return hac_cli.__version__, find(model).digest
+
+
+def check_identity(settings: Settings) -> None:
+    """Raises UsageError if this process isn't of the version that planned: its outputs would differ."""
+    version, digest = identity(settings.model)
+    if (version, digest) != (settings.version, settings.weights_digest):
+        raise UsageError(
+            f"a worker has hac-cli {version} with weights {digest[:16]}, this is {settings.version} with "
+            f"{settings.weights_digest[:16]}; install the same on every machine"
+        )
+
+
+def prepare(settings: Settings) -> None:
+    """Loads what every job needs. Raises UsageError in a process of another version, ModelError without weights."""
+    use_one_thread()
+    check_identity(settings)
+    from hac_cli import load_model
+
+    load_model(settings.model)
+
+
+def work(job: Job, settings: Settings) -> list[Outcome]:
+    """Does a job; what fails is told by the outcomes. Raises UsageError in a process of another version."""
+    check_identity(settings)
+    source, target = open_folder(settings.source), open_folder(settings.target)
+    if settings.command == COMPRESS and settings.shard_format:
+        return _make_shard(job, settings, source, target)
+    if job.items[0].member is not None:
+        return _open_shard(job, settings, source, target)
+    (item,) = job.items
+    outcome = _attempt(item, lambda: _code(item, settings, source, target))
+    return [outcome]
+
+
+def _attempt(item: Item, act: Callable[[], Facts]) -> Outcome:
+    """Runs ``act``, which returns fields of the outcome; what it raises is the outcome's error."""
+    started = time.perf_counter()
+    outcome = Outcome(item.name, item.target, item.member, item.size, item.stamp)
+    try:
+        outcome = replace(outcome, **act())
+    except Exception as error:
+        fault = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}; this is a fault in hac"
+        told = error if isinstance(error, HacError) else HacError(fault)
+        if full := is_disk_full(error):
+            told = OutputError(DISK_FULL)
+        outcome = replace(outcome, error=told.message, exit_code=told.exit_code, disk_full=full)
+    return replace(outcome, took=round(time.perf_counter() - started, 6))
+
+
+# -- one file to one file ---------------------------------------------------------------------------------------
+
+
+def _code(item: Item, settings: Settings, source: Folder, target: Folder) -> Facts:
+    from hac_cli import compress, decompress
+
+    with source.reading(item.name) as path:
+        facts = _input_digest(path, item, settings)
+        if facts.get("unchanged"):
+            return {**facts, "output_bytes": _size(target, item.target)}
+        _refuse_same_file(path, target, item.target)
+        with target.writing(item.target) as temporary:
+            if settings.command == COMPRESS:
+                result = compress(path, temporary, model=settings.model, mono=settings.mono)
+            else:
+                result = decompress(path, temporary, format=settings.extension)
+            return {**facts, **_facts(result), **_output(temporary)}
+
+
+def _facts(result: Result) -> Facts:
+    return {
+        "seconds": round(result.seconds, 6),
+        "sample_rate": result.sample_rate,
+        "channels": result.channels,
+        "bitrate": round(result.bitrate, 3),
+        "warning": result.warning,
+    }
+
+
+def _output(path: str) -> Facts:
+    return {"output_bytes": Path(path).stat().st_size, "digest": _sha256(path)}
+
+
+def _input_digest(path: str, item: Item, settings: Settings) -> Facts:
+    if not settings.hash_inputs:
+        return {}
+    digest = _sha256(path)
+    return {"input_digest": digest, "unchanged": digest == item.digest}
+
+
+def _sha256(path: str) -> str:
+    with contextlib.suppress(OSError), Path(path).open("rb") as file:
+        digest = hashlib.sha256()
+        while data := file.read(1 << 20):
+            digest.update(data)
+        return digest.hexdigest()
+    return ""  # whoever reads it next will tell what is wrong
+
+
+def _size(folder: Folder, name: str) -> int:
+    entry = folder.find(name)
+    return entry.size if entry else 0
+
+
+def _refuse_same_file(path: str, target: Folder, name: str) -> None:
+    """Under whatever names and links: an input is never overwritten."""
+    with contextlib.suppress(OSError):
+        if Path(path).samefile(Path(target.location, name)):
+            raise UsageError("is the output as well, and would be lost; name another target folder")
+
+
+# -- many files to a shard --------------------------------------------------------------------------------------
+
+
+def _make_shard(job: Job, settings: Settings, source: Folder, target: Folder) -> list[Outcome]:
+    """Writes the tokens of all items that can be read; recordings of an earlier run stay in the shard."""
+    from hac_cli.batch import tokens
+
+    name, extension = job.items[0].target, str(settings.shard_format)
+    made: dict[str, Recording] = {}
+    try:
+        if target.find(name):
+            with target.reading(name) as path:
+                made = {recording.path: recording for recording in tokens.read(path)}
+    except HacError as error:
+        reason = f"the shard {name} that it belongs to can't be read: {error.message}"
+        return [Outcome.failed(item, reason, error.exit_code) for item in job.items]
+
+    def encode(item: Item) -> Facts:
+        tokens.check_name(extension, item.name)
+        with source.reading(item.name) as path:
+            facts = _input_digest(path, item, settings)
+            if facts.get("unchanged") and item.name in made:
+                return facts
+            made.pop(item.name, None)
+            from hac_cli import compress
+
+            sink = io.BytesIO()
+            result = compress(path, sink, model=settings.model, mono=settings.mono)
+            made[item.name] = tokens.from_hac(item.name, result.model, sink.getvalue())
+            return {**facts, "unchanged": False, **_facts(result)}
+
+    outcomes = [_attempt(item, lambda item=item: encode(item)) for item in job.items]  # type: ignore[misc]
+    if all(outcome.unchanged for outcome in outcomes):
+        return [replace(outcome, output_bytes=_size(target, name)) for outcome in outcomes]
+    if not made:
+        return outcomes
+    return _write_shard(outcomes, name, extension, target, list(made.values()))
+
+
+def _write_shard(
+    outcomes: list[Outcome], name: str, extension: str, target: Folder, recordings: list[Recording]
+) -> list[Outcome]:
+    from hac_cli.batch import tokens
+
+    def write() -> Facts:
+        with target.writing(name) as temporary:
+            tokens.write(temporary, extension, recordings)
+            return _output(temporary)
+
+    written = _attempt(Item(name, name, 0, ""), write)
+    if written.error:
+        failure = {"error": written.error, "exit_code": written.exit_code, "disk_full": written.disk_full}
+        return [outcome if outcome.error else replace(outcome, **failure) for outcome in outcomes]  # type: ignore[arg-type]
+    return [replace(outcome, output_bytes=written.output_bytes, digest=written.digest) for outcome in outcomes]
+
+
+# -- a shard to many files --------------------------------------------------------------------------------------
+
+
+def _open_shard(job: Job, settings: Settings, source: Folder, target: Folder) -> list[Outcome]:
+    from hac_cli import decompress
+    from hac_cli.batch import tokens
+
+    try:
+        with source.reading(job.items[0].name) as path:
+            hashed = _input_digest(path, job.items[0], settings)
+            recordings = {recording.path: recording for recording in tokens.read(path)}
+    except HacError as error:
+        return [Outcome.failed(item, error.message, error.exit_code) for item in job.items]
+
+    def decode(item: Item) -> Facts:
+        facts = {**hashed, "unchanged": bool(hashed) and hashed["input_digest"] == item.digest}
+        if facts["unchanged"]:
+            return {**facts, "output_bytes": _size(target, item.target)}
+        data = io.BytesIO(tokens.to_hac(recordings[str(item.member)]))
+        with target.writing(item.target) as temporary:
+            result = decompress(data, temporary, format=settings.extension)
+            return {**facts, **_facts(result), **_output(temporary)}
+
+    return [_attempt(item, lambda item=item: decode(item)) for item in job.items]  # type: ignore[misc]
