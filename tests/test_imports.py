@@ -17,7 +17,7 @@ ALLOWED = {
     "model": set(),
     "losses": {"model.config"},
     "codec": {"audio", "container", "model"},
-    "eval": {"codec", "audio"},
+    "eval": {"codec", "audio", "model.released", "model.release"},
     "train": {"model", "losses", "audio"},
     "cli": {"codec", "eval", "train", "audio", "container", "model.released"},
 }

@@ -8,6 +8,7 @@ import warnings
 
 import click
 
+from hac_cli.cli.bench import bench
 from hac_cli.cli.compress import compress
 from hac_cli.cli.console import Console, common_options
 from hac_cli.cli.decompress import decompress
@@ -35,7 +36,7 @@ def cli() -> None:
 
 
 # A new command is a file beside this one and a name in this list.
-for command in (compress, decompress, info, verify, models, train):
+for command in (compress, decompress, info, verify, models, bench, train):
     cli.add_command(command)
 
 

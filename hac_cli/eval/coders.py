@@ -11,6 +11,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,9 +22,12 @@ from numpy.typing import NDArray
 
 from hac_cli.audio import AudioReader, AudioWriter, RawFormat, Resampler
 from hac_cli.errors import HacError, InputError
-from hac_cli.eval import SAMPLE_RATE, ogg
+from hac_cli.eval import SAMPLE_RATE, ogg, workers
+from hac_cli.model import released
 
 Samples = NDArray[np.float32]
+
+_HAC = f"{shlex.quote(sys.executable)} -m hac_cli"
 
 
 class CodingError(HacError):
@@ -48,6 +52,15 @@ class Coder(Protocol):
     @property
     def definition(self) -> dict[str, Any]: ...
 
+    @property
+    def commands(self) -> tuple[str, str] | None:
+        """Templates to encode and to decode in a process of its own; None if there are none."""
+        ...
+
+    format: str
+    sample_rate: int
+    extension: str
+
     def code(self, audio: Samples) -> Coded:
         """Mono ``[samples]`` at 24 kHz there and back. Raises HacError when that fails."""
         ...
@@ -59,6 +72,9 @@ class HacCoder:
 
     model: str
     weights: Path | None = None
+    format: str = "wav"
+    sample_rate: int = SAMPLE_RATE
+    extension: str = ".hac"
 
     @property
     def name(self) -> str:
@@ -67,24 +83,33 @@ class HacCoder:
     @property
     def definition(self) -> dict[str, Any]:
         if self.weights is None:
-            from hac_cli import codec
-
-            return {"model": self.model, "digest": codec.released.find(self.model).digest[:16]}
+            return {"model": self.model, "digest": released.find(self.model).digest[:16]}
         try:
             digest = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:16]
         except OSError as error:
             raise InputError(f"can't be read: {(error.strerror or str(error)).lower()}", str(self.weights)) from None
         return {"model": self.model, "weights": self.weights.name, "digest": digest}
 
+    @property
+    def commands(self) -> tuple[str, str] | None:
+        if self.weights is not None:
+            return None
+        return f"{_HAC} compress -q -f --model {self.model} {{in}} {{out}}", f"{_HAC} decompress -q -f {{in}} {{out}}"
+
+    @property
+    def pipe(self) -> list[str]:
+        """The command that compresses standard input to standard output."""
+        return shlex.split(f"{_HAC} compress -q --model {self.model} - -")
+
     def code(self, audio: Samples) -> Coded:
         if self.weights is not None:
             return _code_unreleased(self.weights, audio)
         from hac_cli import codec
 
-        recording, file, decoded = io.BytesIO(), io.BytesIO(), io.BytesIO()
-        _write(recording, audio, RawFormat.parse(f"{SAMPLE_RATE}:1:f32"))
-        recording.seek(0)
         raw = RawFormat.parse(f"{SAMPLE_RATE}:1:f32")
+        recording, file, decoded = io.BytesIO(), io.BytesIO(), io.BytesIO()
+        recording.write(audio.astype("<f4").tobytes())
+        recording.seek(0)
         result = codec.compress(recording, file, model=self.model, raw=raw)
         file.seek(0)
         codec.decompress(file, decoded, raw=raw)
@@ -128,19 +153,22 @@ class CommandCoder:
         return {key: value for key, value in asdict(self).items() if key not in ("name", "install")}
 
     @property
+    def commands(self) -> tuple[str, str]:
+        return self.encode, self.decode
+
+    @property
     def missing(self) -> str | None:
         """The first program that is not installed."""
         programs = [shlex.split(command)[0] for command in (self.encode, self.decode)]
         return next((program for program in programs if shutil.which(program) is None), None)
 
     def code(self, audio: Samples) -> Coded:
-        resampled = _resample(audio, SAMPLE_RATE, self.sample_rate)
         raw = RawFormat.parse(f"{self.sample_rate}:1:s16") if self.format == "raw" else None
         with tempfile.TemporaryDirectory(prefix="hac-bench-") as folder:
             recording, file, decoded = (
                 Path(folder) / name for name in (f"in.{self.format}", f"coded{self.extension}", f"out.{self.format}")
             )
-            _write(recording, resampled, raw, self.sample_rate)
+            write_recording(recording, audio, self.format, self.sample_rate)
             self._run(self.encode, recording, file)
             self._run(self.decode, file, decoded)
             return Coded(_read(decoded, raw), file.stat().st_size, self._payload(file, len(audio) / SAMPLE_RATE))
@@ -182,16 +210,21 @@ def run_limited(arguments: list[str], time_limit: float) -> tuple[int, bytes]:
     with subprocess.Popen(
         arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
     ) as process:
+        workers.running.add(process.pid)
         try:
             _, errors = process.communicate(timeout=time_limit)
         finally:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
+            workers.running.discard(process.pid)
         return process.returncode, errors
 
 
-def _write(target: Any, audio: Samples, raw: RawFormat | None, sample_rate: int = SAMPLE_RATE) -> None:
-    with AudioWriter(target, sample_rate, 1, raw=raw, samples=len(audio)) as writer:
+def write_recording(path: Path, audio: Samples, format: str, sample_rate: int) -> None:
+    """Audio at 24 kHz as a codec wants it: ``wav`` or ``raw``, 16 bit, at ``sample_rate``."""
+    audio = _resample(audio, SAMPLE_RATE, sample_rate)
+    raw = RawFormat.parse(f"{sample_rate}:1:s16") if format == "raw" else None
+    with AudioWriter(path, sample_rate, 1, raw=raw, samples=len(audio)) as writer:
         writer.write(audio[None])
 
 
