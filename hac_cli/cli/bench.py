@@ -89,12 +89,12 @@ def _measure(console: Console, folder: Path, options: dict[str, Any]) -> Results
     old = results.read(results_path) if options["resume"] and results_path.exists() else None
     with _progress(console, options["as_json"]) as progress:
         found = plan.run(old, results_path, progress)
-        if not options["no_speed"]:
+        if not options["no_speed"] and not found.speed:
             found.speed = speed.measure(folder, list(found.run["clips"]), coders, progress)
         if results_path:
             found.write(results_path)
         if html_path:
-            report.write(html_path, found, folder, coders, options["html_clips"], progress)
+            report.write(html_path, found, folder, coders, options["html_clips"], plan.jobs, progress)
     return found
 
 

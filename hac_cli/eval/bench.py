@@ -48,7 +48,7 @@ class Bench:
         about["codecs"] = [_about_codec(coder, delays[coder.name]) for coder in self.coders]
         digests = {clip.name: clip.digest for clip in found}
         kept = [row for row in old.rows if digests.get(row.clip) == row.digest and not row.error] if old else []
-        results = Results(about, kept)
+        results = Results(about, kept, old.speed if old else [])
         journal = Journal(journal_path, results) if journal_path else None
         done = {(row.clip, row.codec) for row in kept}
         tasks = [
