@@ -20,7 +20,7 @@ ALLOWED = {
     "losses": {"model.config"},
     "codec": {"model"},
     "recordings": {"codec", "audio", "container", "model"},
-    "eval": {"codec", "audio"},
+    "eval": {"codec", "audio", "model.released", "model.release"},
     "train": {"model", "losses", "audio"},
     "batch": {"codec", "recordings", "audio", "container", "model.released"},
     "cli": {

@@ -9,6 +9,7 @@ import warnings
 import click
 
 from hac_cli.cli.batch import batch
+from hac_cli.cli.bench import bench
 from hac_cli.cli.compress import compress
 from hac_cli.cli.console import Console, common_options
 from hac_cli.cli.decompress import decompress
@@ -37,7 +38,7 @@ def cli() -> None:
 
 
 # A new command is a file beside this one and a name in this list.
-for command in (compress, decompress, batch, info, verify, models, train, export):
+for command in (compress, decompress, batch, info, verify, models, bench, train, export):
     cli.add_command(command)
 
 
