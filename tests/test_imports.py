@@ -18,7 +18,7 @@ ALLOWED = {
     "losses": {"model.config"},
     "codec": {"audio", "container", "model"},
     "eval": {"codec", "audio"},
-    "train": {"model", "losses", "audio"},
+    "train": {"model", "losses", "audio", "eval.metrics"},
     "cli": {"codec", "eval", "train", "audio", "container", "model.released"},
 }
 WITHOUT_TORCH = ("errors", "container", "audio", "cli")

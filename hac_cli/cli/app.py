@@ -11,6 +11,7 @@ import click
 from hac_cli.cli.compress import compress
 from hac_cli.cli.console import Console, common_options
 from hac_cli.cli.decompress import decompress
+from hac_cli.cli.export_weights import export_weights
 from hac_cli.cli.info import info
 from hac_cli.cli.models import models
 from hac_cli.cli.train import train
@@ -35,7 +36,7 @@ def cli() -> None:
 
 
 # A new command is a file beside this one and a name in this list.
-for command in (compress, decompress, info, verify, models, train):
+for command in (compress, decompress, info, verify, models, train, export_weights):
     cli.add_command(command)
 
 

@@ -16,27 +16,26 @@ class Balancer:
     """
 
     def __init__(
-        self, shares: Mapping[str, float], norm: float = 1.0, decay: float = 0.999,
-        mean: Callable[[Tensor], Tensor] = lambda x: x,
-    ) -> None:  # fmt: skip
-        self.shares, self.norm, self.decay, self.mean = dict(shares), norm, decay, mean
+        self, norm: float = 1.0, decay: float = 0.999, mean: Callable[[Tensor], Tensor] = lambda x: x
+    ) -> None:
+        self.norm, self.decay, self.mean = norm, decay, mean
         self.sums: dict[str, float] = {}
         self.weights: dict[str, float] = {}
 
-    def gradient(self, losses: Mapping[str, Tensor], signal: Tensor) -> Tensor:
+    def gradient(self, losses: Mapping[str, Tensor], signal: Tensor, shares: Mapping[str, float]) -> Tensor:
         """The balanced gradient at ``signal [B, T]``; each loss is a mean over the clips of a batch."""
-        names = [name for name in losses if self.shares[name]]
+        names = [name for name in losses if shares[name]]
         gradients = {name: torch.autograd.grad(losses[name], signal, retain_graph=True)[0] for name in names}
         # a mean over B clips leaves each 1/B of its own gradient
         clips = torch.stack([g.norm(dim=1).mean() * len(g) for g in gradients.values()])
         for name, clip in zip(names, self.mean(clips.detach()).tolist(), strict=True):
             self.sums[name] = self.decay * self.sums.get(name, 0.0) + clip
             self.weights[name] = self.decay * self.weights.get(name, 0.0) + 1.0
-        total = sum(self.shares[name] for name in names)
+        total = sum(shares[name] for name in names)
         balanced = torch.zeros_like(signal)
         for name in names:
             usual = self.sums[name] / self.weights[name]
-            balanced += gradients[name] * (self.norm * self.shares[name] / total / max(usual, 1e-12))
+            balanced += gradients[name] * (self.norm * shares[name] / total / max(usual, 1e-12))
         return balanced
 
     def state_dict(self) -> dict[str, dict[str, float]]:

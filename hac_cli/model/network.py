@@ -9,6 +9,8 @@ from hac_cli.model.config import ModelConfig
 from hac_cli.model.layers import Block, Chain, Down, FeatureScale, Snake, State, Up
 from hac_cli.model.quantizer import binarize
 
+INPUT_MOMENTUM = 0.001
+
 
 def _stage(config: ModelConfig, index: int) -> list[nn.Module]:
     width = config.widths[index]
@@ -50,9 +52,14 @@ class Codec(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.input_scale = FeatureScale(1, "std", "ema", center=True, momentum=0.001)
+        momentum = INPUT_MOMENTUM if config.input_scaling == "z_norm" else 0.0  # 0: as it was begun with, 1
+        self.input_scale = FeatureScale(1, "std", "ema", center=True, momentum=momentum)
         self.encoder = build_encoder(config)
         self.decoder = build_decoder(config)
+
+    def scales(self) -> list[FeatureScale]:
+        """Every scaling in the network; a release has only the input's."""
+        return [module for module in self.modules() if isinstance(module, FeatureScale)]
 
     @property
     def parameter_count(self) -> int:

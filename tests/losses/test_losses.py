@@ -191,7 +191,7 @@ def test_balanced_gradients_have_their_shares_whatever_the_scale_of_a_loss():
             "b": (signal - other).square().mean(),
             "off": signal.sum(),
         }
-        return Balancer({"a": 3.0, "b": 1.0, "off": 0.0}, norm=2.0).gradient(losses, signal)
+        return Balancer(norm=2.0).gradient(losses, signal, {"a": 3.0, "b": 1.0, "off": 0.0})
 
     gradient = balanced(1.0)
     torch.testing.assert_close(balanced(1000.0), gradient)
@@ -202,10 +202,10 @@ def test_balanced_gradients_have_their_shares_whatever_the_scale_of_a_loss():
 
 def test_the_balancer_remembers():
     signal = torch.ones(1, 4, requires_grad=True)
-    balancer, again = Balancer({"a": 1.0}, decay=0.5), Balancer({"a": 1.0}, decay=0.5)
-    balancer.gradient({"a": signal.sum()}, signal)
+    balancer, again = Balancer(decay=0.5), Balancer(decay=0.5)
+    balancer.gradient({"a": signal.sum()}, signal, {"a": 1.0})
     again.load_state_dict(balancer.state_dict())
-    one, two = (b.gradient({"a": 10 * signal.sum()}, signal) for b in (balancer, again))
+    one, two = (b.gradient({"a": 10 * signal.sum()}, signal, {"a": 1.0}) for b in (balancer, again))
     assert torch.equal(one, two)
     # the mean of norms 2 (weight 1/2) and 20 is 14
     torch.testing.assert_close(one, torch.full((1, 4), 10 / 14))
