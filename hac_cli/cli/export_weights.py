@@ -13,7 +13,7 @@ from hac_cli.cli.console import Console, common_options
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--data", "sources", metavar="PATH", multiple=True,
-              help="Match the output's level to the input's on the speakers of PATH that training held out.")  # fmt: skip
+              help="Match the output's level to the input's, on the speakers of PATH that were held out.")  # fmt: skip
 @click.option("--about", metavar="KEY=VALUE", multiple=True, help="More metadata; may be repeated.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @common_options

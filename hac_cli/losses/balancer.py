@@ -15,9 +15,7 @@ class Balancer:
     is the running mean of one clip's gradient. ``mean`` averages a vector over processes.
     """
 
-    def __init__(
-        self, norm: float = 1.0, decay: float = 0.999, mean: Callable[[Tensor], Tensor] = lambda x: x
-    ) -> None:
+    def __init__(self, norm: float = 1.0, decay: float = 0.999, mean: Callable[[Tensor], Tensor] = lambda x: x) -> None:
         self.norm, self.decay, self.mean = norm, decay, mean
         self.sums: dict[str, float] = {}
         self.weights: dict[str, float] = {}

@@ -34,8 +34,9 @@ def to_signs(tokens: Tensor, bits_per_token: int) -> Tensor:
 def entropy_gap(latents: Tensor, group: int = 6) -> Tensor:
     """How far the bits are from being certain each and uniform together: 0 at best, in bits a bit.
 
-    H(bit | latent) - H(group of bits) over the batch of all processes, for random groups of ``group`` bits: the joint entropy over
-    all 2^18 tokens doesn't fit in memory, and that of single bits alone doesn't see bits that say the same.
+    H(bit | latent) - H(group of bits) over the batch of all processes, for random groups of ``group`` bits: the joint
+    entropy over all 2^18 tokens doesn't fit in memory, and that of single bits alone doesn't see bits that say the
+    same.
     """
     p = torch.sigmoid(2 * latents.float()).flatten(0, 1)
     p = p[:, torch.randperm(p.shape[-1]).to(p.device)]  # drawn on the CPU: a resumed run draws the same

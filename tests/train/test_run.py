@@ -161,7 +161,7 @@ def test_checkpoints_of_another_shape_or_kind_are_refused(corpus, tmp_path):
 
 def test_a_network_above_the_limit_has_to_be_asked_for(corpus, tmp_path):
     big = replace(RECIPE, model=replace(TINY, widths=(4, 6, 8, 900)))
-    with pytest.raises(UsageError, match="at most 4,000,000.*large = true"):
+    with pytest.raises(UsageError, match=r"at most 4,000,000.*large = true"):
         make_trainer(corpus, tmp_path, big)
     assert make_trainer(corpus, tmp_path, replace(big, large=True)).learner.model.parameter_count > 4_000_000
 
@@ -249,5 +249,3 @@ def test_the_command_trains_refuses_and_resumes(folder, tmp_path, capsys):
     assert lines(tmp_path / "run" / "evaluation.jsonl")[0]["step"] == 3
     assert run(command[3:]) == 2 and "holds a run already" in capsys.readouterr().err
     assert run([*command[3:], "--resume"]) == 0
-
-
