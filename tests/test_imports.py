@@ -20,8 +20,8 @@ ALLOWED = {
     "losses": {"model.config"},
     "codec": {"model"},
     "recordings": {"codec", "audio", "container", "model"},
-    "eval": {"codec", "audio", "model.released", "model.release"},
-    "train": {"model", "losses", "audio"},
+    "eval": {"codec", "audio", "model.released", "model.engine"},
+    "train": {"model", "losses", "audio", "eval.metrics"},
     "batch": {"codec", "recordings", "audio", "container", "model.released"},
     "cli": {
         "batch",

@@ -14,6 +14,7 @@ from hac_cli.cli.compress import compress
 from hac_cli.cli.console import Console, common_options
 from hac_cli.cli.decompress import decompress
 from hac_cli.cli.export import export
+from hac_cli.cli.export_weights import export_weights
 from hac_cli.cli.info import info
 from hac_cli.cli.models import models
 from hac_cli.cli.train import train
@@ -38,7 +39,7 @@ def cli() -> None:
 
 
 # A new command is a file beside this one and a name in this list.
-for command in (compress, decompress, batch, info, verify, models, bench, train, export):
+for command in (compress, decompress, batch, info, verify, models, bench, train, export, export_weights):
     cli.add_command(command)
 
 

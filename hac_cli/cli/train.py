@@ -11,44 +11,49 @@ from hac_cli.cli.console import Console, common_options
 
 @click.command()
 @click.argument("recipe")
-@click.option("--data", "sources", metavar="PATH", type=click.Path(path_type=Path), multiple=True, required=True,
-              help="A folder of recordings, or a CSV manifest of path,kind,speaker; may be repeated.")  # fmt: skip
+@click.option("--data", "sources", metavar="PATH[=WEIGHT]", multiple=True, required=True,
+              help="A folder of recordings, or a CSV manifest of path,kind,speaker,weight; may be repeated. "
+              "Speakers of a PATH of weight 2 are heard twice as often.")  # fmt: skip
 @click.option("--out", "folder", metavar="DIR", type=click.Path(path_type=Path), required=True,
-              help="The run's folder: checkpoint and log.")  # fmt: skip
+              help="The run's folder: checkpoint, logs, audio samples, pictures.")  # fmt: skip
 @click.option("--max-minutes", type=click.FloatRange(min=0, min_open=True), required=True,
               help="Time to train for; the learning rate falls to its end over it.")  # fmt: skip
 @click.option("--start-from", metavar="CHECKPOINT", type=click.Path(path_type=Path),
-              help="Begin with the weights of another run's checkpoint, or of a release (.safetensors).")  # fmt: skip
+              help="Begin with the generator of another run's checkpoint, or of a release (.safetensors).")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on where the run in DIR was stopped.")
+@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ...; without, a GPU where there is one.")
 @click.option("--no-compile", is_flag=True, help="Don't compile the network first (starts at once, runs slower).")
 @common_options
 @click.pass_obj
 def train(
     console: Console,
     recipe: str,
-    sources: tuple[Path, ...],
+    sources: tuple[str, ...],
     folder: Path,
     max_minutes: float,
     start_from: Path | None,
     resume: bool,
+    device: str | None,
     no_compile: bool,
 ) -> None:
     """Train a network by RECIPE, a .toml file or the name of one that ships.
 
     Ctrl-C and SIGTERM save before they end the run. Two processes of one thread each use two cores best:
-    `torchrun --nproc-per-node 2 -m hac_cli train ...`. `python -m hac_cli.train.release` makes weights of a
-    checkpoint.
+    `torchrun --nproc-per-node 2 -m hac_cli train ...`; several GPUs take one process each. `hac export-weights` makes
+    weights of a checkpoint.
     """
+    from hac_cli.train.data import Source
     from hac_cli.train.recipe import Recipe
     from hac_cli.train.run import train as run
 
     checkpoint = run(
         Recipe.read(recipe),
-        list(sources),
+        [Source.parse(source) for source in sources],
         folder,
         max_minutes=max_minutes,
         start_from=start_from,
         resume=resume,
+        device=device,
         compiled=not no_compile,
         quiet=console.quiet,
     )

@@ -15,7 +15,20 @@ from hac_cli.errors import InputError
 from hac_cli.eval import SAMPLE_RATE
 
 SUFFIXES = frozenset(
-    ".wav .flac .ogg .oga .opus .mp3 .aiff .aif .au .caf .w64 .rf64".split()  # what people keep recordings in
+    [
+        ".wav",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".mp3",
+        ".aiff",
+        ".aif",
+        ".au",
+        ".caf",
+        ".w64",
+        ".rf64",
+    ]  # what people keep recordings in
 )
 _CLIPPED_SHARE = 1e-3
 

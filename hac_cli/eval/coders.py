@@ -129,9 +129,9 @@ def _code_unreleased(weights: Path, audio: Samples) -> Coded:
 
 @functools.cache
 def _load_weights(weights: Path) -> Any:
-    from hac_cli.model.release import load_file_release
+    from hac_cli.model.engine import load_weights
 
-    return load_file_release(weights)
+    return load_weights(weights)
 
 
 @dataclass(frozen=True)

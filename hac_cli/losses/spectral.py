@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LOG_FLOOR = 0.02  # 34 dB below the usual magnitude: the gradient of what is quieter would drown all else
 LEVEL_FLOOR = 0.05  # -26 dBFS: a quieter target is not lifted to full level, or quiet clips would rule every batch
 
 
@@ -35,21 +34,23 @@ class SpectralLoss(nn.Module):
 
     With ``mels`` the power is pooled into mel bands first (more bands for longer windows); without, every STFT
     bin counts. The log part hears quiet detail, the linear part (spectral convergence, Arık et al., 2018) loud
-    detail.
+    detail. The gradient of a log is that of 1/magnitude, so the quietest bins would drown the rest: ``log_floor``,
+    relative to the usual magnitude (0.02: -34 dB), is what a bin counts as at least.
     """
 
     def __init__(
         self,
         windows: tuple[int, ...] = (128, 256, 512, 1024, 2048),
-        mels: tuple[int, ...] | None = (12, 24, 48, 80, 120),
+        mels: tuple[int, ...] = (12, 24, 48, 80, 120),
         sample_rate: int = 24_000,
         linear_weight: float = 1.0,
+        log_floor: float = 0.02,
     ) -> None:
         super().__init__()
-        self.windows, self.linear_weight, self.pooled = windows, linear_weight, mels is not None
+        self.windows, self.linear_weight, self.log_floor, self.pooled = windows, linear_weight, log_floor, bool(mels)
         for index, window in enumerate(windows):
             self.register_buffer(f"window{window}", torch.hann_window(window), persistent=False)
-            if mels is not None:
+            if mels:
                 filters = mel_filters(window // 2 + 1, mels[index], sample_rate)
                 # each row twice: one product sums the two parts of a bin and the bins of a band
                 self.register_buffer(f"bands{window}", filters.repeat_interleave(2, 0), persistent=False)
@@ -71,7 +72,7 @@ class SpectralLoss(nn.Module):
             with torch.no_grad():
                 x = self.magnitudes(target, window)
             usual = math.sqrt(1.5 / window)  # RMS magnitude of a signal of unit RMS
-            floor = LOG_FLOOR * usual
+            floor = self.log_floor * usual
             log = ((y + floor).log() - (x + floor).log()).abs().mean()
             linear = (y - x).square().mean((1, 2)).sqrt() / x.square().mean((1, 2)).sqrt().clamp_min(usual)
             total = total + log + self.linear_weight * linear.mean()

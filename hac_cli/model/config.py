@@ -30,6 +30,7 @@ class ModelConfig:
     expansion: int = 2
     bits_per_token: int = 18
     look_ahead: int = 640
+    input_scaling: Literal["z_norm", "none"] = "z_norm"
     feature_scaling: Literal["std", "mean_abs"] = "std"
     scale_tracking: Literal["ema", "batch"] = "ema"
 

@@ -7,6 +7,8 @@ other devices, too.
 from __future__ import annotations
 
 import functools
+import json
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from hac_cli.errors import UsageError
 from hac_cli.model.config import ModelConfig
-from hac_cli.model.released import ReleasedModel, checked_path, read_tensors
+from hac_cli.model.released import ReleasedModel, checked_path, read_metadata, read_tensors
 
 ENGINES = ("numpy", "torch")
 DEFAULT_ENGINE = "numpy"
@@ -42,14 +44,19 @@ def load_engine(model: ReleasedModel, name: str = DEFAULT_ENGINE) -> Engine:
 
     Raises UsageError for an unknown engine or device, ModelError for damaged weights.
     """
+    return load_weights(checked_path(model), name)
+
+
+def load_weights(path: Path, name: str = DEFAULT_ENGINE) -> Engine:
+    """The network that a weights file holds, released or not."""
     kind, _, device = name.partition(":")
     if kind == "numpy" and not device:
         from hac_cli.model.numpy_engine import NumpyEngine
 
-        return NumpyEngine(model.config, read_tensors(checked_path(model)))
+        return NumpyEngine(ModelConfig.from_dict(json.loads(read_metadata(path)["config"])), read_tensors(path))
     if kind == "torch":
-        from hac_cli.model.release import load_release
+        from hac_cli.model.release import load_file_release
         from hac_cli.model.torch_engine import TorchEngine
 
-        return TorchEngine(load_release(model), device or "cpu")
+        return TorchEngine(load_file_release(path), device or "cpu")
     raise UsageError(f"there is no engine {name!r}; there are: {', '.join(ENGINES)}, torch:DEVICE")

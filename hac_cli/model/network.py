@@ -10,6 +10,8 @@ from hac_cli.model.layers import Block, Chain, Down, FeatureScale, Snake, State,
 from hac_cli.model.plan import Layer, decoder_plan, encoder_plan
 from hac_cli.model.quantizer import binarize
 
+INPUT_MOMENTUM = 0.001
+
 
 def _build(config: ModelConfig, plan: list[Layer]) -> Chain:
     def make(layer: Layer) -> nn.Module:
@@ -37,9 +39,14 @@ class Codec(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.input_scale = FeatureScale(1, "std", "ema", center=True, momentum=0.001)
+        momentum = INPUT_MOMENTUM if config.input_scaling == "z_norm" else 0.0  # 0: as it was begun with, 1
+        self.input_scale = FeatureScale(1, "std", "ema", center=True, momentum=momentum)
         self.encoder = _build(config, encoder_plan(config))
         self.decoder = _build(config, decoder_plan(config))
+
+    def scales(self) -> list[FeatureScale]:
+        """Every scaling in the network; a release has only the input's."""
+        return [module for module in self.modules() if isinstance(module, FeatureScale)]
 
     @property
     def parameter_count(self) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from hac_cli.model.parallel import shared_mean
+
 
 def binarize(latents: Tensor) -> Tensor:
     """Latents ``[B, F, D]`` to signs -1 and +1 (0 gives -1); the gradient is that of ``tanh`` (straight through)."""
@@ -32,11 +34,12 @@ def to_signs(tokens: Tensor, bits_per_token: int) -> Tensor:
 def entropy_gap(latents: Tensor, group: int = 6) -> Tensor:
     """How far the bits are from being certain each and uniform together: 0 at best, in bits a bit.
 
-    H(bit | latent) - H(group of bits) over the batch, for random groups of ``group`` bits: the joint entropy over
-    all 2^18 tokens doesn't fit in memory, and that of single bits alone doesn't see bits that say the same.
+    H(bit | latent) - H(group of bits) over the batch of all processes, for random groups of ``group`` bits: the joint
+    entropy over all 2^18 tokens doesn't fit in memory, and that of single bits alone doesn't see bits that say the
+    same.
     """
     p = torch.sigmoid(2 * latents.float()).flatten(0, 1)
-    p = p[:, torch.randperm(p.shape[-1], device=p.device)]
+    p = p[:, torch.randperm(p.shape[-1]).to(p.device)]  # drawn on the CPU: a resumed run draws the same
     certain = _binary_entropy(p).mean()
     joint = torch.stack([_joint_entropy(part) for part in p.split(group, -1)]).sum() / p.shape[-1]
     return certain + 1.0 - joint
@@ -63,5 +66,5 @@ def _joint_entropy(p: Tensor) -> Tensor:
     for i in range(p.shape[-1]):
         bit = p[:, i : i + 1]
         joint = torch.cat([joint * (1 - bit), joint * bit], -1)
-    mean = joint.mean(0).clamp_min(1e-9)
+    mean = shared_mean(joint.mean(0)).clamp_min(1e-9)
     return -(mean * mean.log2()).sum()

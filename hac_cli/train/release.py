@@ -1,26 +1,29 @@
-"""From a training checkpoint to a released weights file: ``python -m hac_cli.train.release CHECKPOINT OUT``."""
+"""From a training checkpoint to a released weights file."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from hac_cli.errors import ModelError
 from hac_cli.model.config import ModelConfig
 from hac_cli.model.layers import Up
 from hac_cli.model.network import Codec
 from hac_cli.model.release import save_release
 from hac_cli.train import checkpoint, data
+from hac_cli.train.crops import Crops, CropSettings
 
 BATCHES = 25
+PLAIN_SPEECH = CropSettings(music=0, sfx=0, silence=0, noise=0, wide_level=0)
 
 
 @torch.no_grad()
-def match_level(model: Codec, crops: data.Crops) -> float:
-    """Scales the output so that speech comes back at its level, in the mean over crops in dB; gives the gain in dB.
+def match_level(model: Codec, crops: Crops) -> float:
+    """Scales the output so that speech comes back at its level, in the median over crops in dB; gives the gain in dB.
 
     A network trained on distances gives back less than it got: what it is unsure of, it leaves out.
     """
@@ -38,34 +41,24 @@ def match_level(model: Codec, crops: data.Crops) -> float:
     return gain
 
 
-def export(source: Path, target: Path, about: dict[str, str], crops: data.Crops | None = None) -> str:
-    """Writes the averaged weights of a checkpoint, folded, and gives the file's SHA-256. With crops, of speakers that
-    were held out, the level is matched first."""
+def export(source: Path, target: Path, about: dict[str, str], sources: Sequence[str] = ()) -> str:
+    """Writes the averaged weights of a checkpoint, folded, and gives the file's SHA-256. ``sources``: training data, on
+    whose held-out speakers the level is matched first.
+
+    Raises ModelError for a checkpoint that can't be read or a network above the limit of parameters.
+    """
     state = checkpoint.load(source)
-    model = Codec(ModelConfig.from_dict(state["config"]))
-    model.load_state_dict(state["average"])
-    about = {"steps": str(state["step"]), "hours": f"{state['elapsed'] / 3600:.2f}"} | about
-    if crops:
-        about["level_gain_db"] = f"{match_level(model.eval(), crops):.2f}"
-    save_release(model, target, about)
+    try:
+        model = Codec(ModelConfig.from_dict(state["config"])).eval()
+        model.load_state_dict(state["average"])
+        story = {"steps": str(state["step"]), "hours": f"{state['elapsed'] / 3600:.2f}"} | state.get("about", {})
+    except (KeyError, RuntimeError):
+        raise ModelError("is not a checkpoint of a training run", str(source)) from None
+    if sources:
+        corpus = data.load([data.Source.parse(text) for text in sources], source.parent.parent / "audio-cache")
+        _, held_out = data.split(corpus, data.HELD_OUT_SPEAKERS)
+        story["level_gain_db"] = f"{match_level(model, Crops(held_out, PLAIN_SPEECH, seed=0)):.2f}"
+    partial = target.with_suffix(".part")
+    save_release(model, partial, story | about)
+    partial.replace(target)
     return hashlib.sha256(target.read_bytes()).hexdigest()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("target", type=Path)
-    parser.add_argument("--data", type=Path, nargs="*", default=[], help="match the level on its held-out speakers")
-    parser.add_argument("--cache", type=Path, default=Path("runs/audio-cache"), help="where decoded audio is kept")
-    parser.add_argument("--about", nargs="*", default=[], metavar="KEY=VALUE", help="more metadata")
-    arguments = parser.parse_args()
-    crops = None
-    if arguments.data:
-        _, held_out = data.split(data.load(arguments.data, arguments.cache), data.HELD_OUT_SPEAKERS)
-        crops = data.Crops(held_out, data.CropSettings(music=0, sfx=0, silence=0, noise=0, wide_level=0), seed=0)
-    about = dict(item.split("=", 1) for item in arguments.about)
-    print(export(arguments.checkpoint, arguments.target, about, crops))
-
-
-if __name__ == "__main__":
-    main()

@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 
 from hac_cli.errors import UsageError
+from hac_cli.model.parallel import rank
 from hac_cli.train import data
+from hac_cli.train.crops import Crops
+from hac_cli.train.evaluation import pick
 from hac_cli.train.loop import Trainer
 from hac_cli.train.recipe import Recipe
 
 
 def train(
     recipe: Recipe,
-    sources: list[Path],
+    sources: Sequence[data.Source],
     folder: Path,
     *,
     max_minutes: float,
     start_from: Path | None = None,
     resume: bool = False,
     compiled: bool = True,
+    device: str | None = None,
     log_every: int = 100,
     quiet: bool = False,
 ) -> Path:
-    """Trains and gives the path of the checkpoint.
+    """Trains and gives the path of the checkpoint. ``device``: a GPU when there is one, unless it is said.
 
     Raises UsageError when the folder already holds a run and ``resume`` is not set, or the other way round;
     InputError for data that can't be used.
     """
-    parallel = "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+    place = choose_device(device)
+    parallel = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if parallel and not dist.is_initialized():
-        dist.init_process_group("gloo")
+        dist.init_process_group("cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo")
     torch.set_flush_denormal(True)
-    corpus, _ = data.split(data.load(sources, folder.parent / "audio-cache"), data.HELD_OUT_SPEAKERS)
-    trainer = Trainer(recipe, data.Crops(corpus, recipe.crops, recipe.seed), folder, 60 * max_minutes, compiled)
+    corpus, held_out = data.split(data.load(sources, folder.parent / "audio-cache"), data.HELD_OUT_SPEAKERS)
+    crops = Crops(corpus, recipe.crops, recipe.seed)
+    about = {"recipe": json.dumps(asdict(recipe)), "data": corpus.report().split("\nskipped")[0]}
+    clips = pick(held_out, recipe.evaluation)
+    trainer = Trainer(recipe, crops, folder, 60 * max_minutes, compiled, place, clips, about)
     exists = trainer.checkpoint_path.exists()
     if exists and not resume:
         raise UsageError("holds a run already; resume it or give another folder", str(folder))
@@ -46,7 +57,35 @@ def train(
         trainer.resume()
     elif start_from:
         trainer.start_from(start_from)
-    if not quiet and trainer.rank == 0:
-        print(corpus.report(), flush=True)
+    if not quiet and rank() == 0:
+        print(_report(corpus, crops, trainer), flush=True)
     trainer.run(log_every=log_every, quiet=quiet)
     return trainer.checkpoint_path
+
+
+def choose_device(name: str | None) -> torch.device:
+    """This process's own GPU where there is one, or what is asked for. Raises UsageError for one that isn't there."""
+    if name is None:
+        here = int(os.environ.get("LOCAL_RANK", "0"))
+        return torch.device("cuda", here) if torch.cuda.is_available() else torch.device("cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"no device {name!r}: {error}") from None
+
+
+def _report(corpus: data.Corpus, crops: Crops, trainer: Trainer) -> str:
+    """What is trained on what, and what is left out."""
+    model = trainer.learner.model
+    lines = [corpus.report()]
+    if crops.too_short:
+        lines.append(f"not used: {crops.too_short} files that are not longer than a crop, {crops.settings.seconds} s")
+    lines.append(f"network {model.config.name}: {model.parameter_count:,} parameters on {trainer.learner.device}")
+    if trainer.learner.adversary:
+        count = sum(p.numel() for p in trainer.learner.adversary.discriminators.parameters())
+        lines.append(f"discriminators: {count:,} parameters")
+    if trainer.evaluation is None:
+        lines.append("no evaluation: " + ("off" if not trainer.recipe.evaluation.minutes else "no held-out speakers"))
+    elif trainer.evaluation.missing:
+        lines.append(f"not evaluated without: {', '.join(trainer.evaluation.missing)}")
+    return "\n".join(lines)

@@ -18,6 +18,8 @@ def trained_tiny() -> Codec:
     model = Codec(TINY).train()
     for _ in range(120):
         model(0.1 * torch.randn(2, 6400))
+        for scale in model.scales():
+            scale.track()
     return model.eval().requires_grad_(False)
 
 

@@ -69,6 +69,7 @@ def test_tracked_scales_find_the_size_of_what_they_see(kind):
     signal = torch.randn(4, 500, 3) * torch.tensor([0.1, 1.0, 10.0]) + 5
     for _ in range(200):
         scale(signal)
+        scale.track()
     out = scale.eval()(signal)
     size = out.std((0, 1)) if kind == "std" else (out + scale.mean / scale.scale).abs().mean((0, 1))
     torch.testing.assert_close(size, torch.ones(3), atol=0.02, rtol=0)

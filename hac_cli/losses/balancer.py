@@ -1,0 +1,43 @@
+"""Balancing losses by their gradients instead of their values, as EnCodec does (Défossez et al., 2022, section 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+
+class Balancer:
+    """Gives each loss on one signal a fixed share of the gradient, whatever its scale.
+
+    With shares λ and gradients gᵢ = ∂lᵢ/∂signal the balanced gradient is ``norm · Σ λᵢ/Σλ · gᵢ/⟨‖gᵢ‖⟩``, where ⟨‖gᵢ‖⟩
+    is the running mean of one clip's gradient. ``mean`` averages a vector over processes.
+    """
+
+    def __init__(self, norm: float = 1.0, decay: float = 0.999, mean: Callable[[Tensor], Tensor] = lambda x: x) -> None:
+        self.norm, self.decay, self.mean = norm, decay, mean
+        self.sums: dict[str, float] = {}
+        self.weights: dict[str, float] = {}
+
+    def gradient(self, losses: Mapping[str, Tensor], signal: Tensor, shares: Mapping[str, float]) -> Tensor:
+        """The balanced gradient at ``signal [B, T]``; each loss is a mean over the clips of a batch."""
+        names = [name for name in losses if shares[name]]
+        gradients = {name: torch.autograd.grad(losses[name], signal, retain_graph=True)[0] for name in names}
+        # a mean over B clips leaves each 1/B of its own gradient
+        clips = torch.stack([g.norm(dim=1).mean() * len(g) for g in gradients.values()])
+        for name, clip in zip(names, self.mean(clips.detach()).tolist(), strict=True):
+            self.sums[name] = self.decay * self.sums.get(name, 0.0) + clip
+            self.weights[name] = self.decay * self.weights.get(name, 0.0) + 1.0
+        total = sum(shares[name] for name in names)
+        balanced = torch.zeros_like(signal)
+        for name in names:
+            usual = self.sums[name] / self.weights[name]
+            balanced += gradients[name] * (self.norm * shares[name] / total / max(usual, 1e-12))
+        return balanced
+
+    def state_dict(self) -> dict[str, dict[str, float]]:
+        return {"sums": dict(self.sums), "weights": dict(self.weights)}
+
+    def load_state_dict(self, state: dict[str, dict[str, float]]) -> None:
+        self.sums, self.weights = dict(state["sums"]), dict(state["weights"])

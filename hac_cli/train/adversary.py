@@ -1,0 +1,74 @@
+"""The discriminators' side of training: when they join, what they tell the generator, how they learn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hac_cli.losses.adversarial import discriminator_loss, feature_loss, generator_loss
+from hac_cli.losses.discriminators import SIZES, Discriminators, Features
+from hac_cli.model.parallel import average_
+from hac_cli.train.recipe import AdversarialSettings
+from hac_cli.train.schedule import Schedule
+
+
+class Adversary:
+    """In each step the discriminators hear the target once: the generator is judged by them as they are, and then they
+    learn from the same feature maps."""
+
+    def __init__(self, settings: AdversarialSettings, device: torch.device) -> None:
+        self.settings = settings
+        self.discriminators = Discriminators(SIZES[settings.size], settings.stft, settings.filter_bands).to(device)
+        self.optimizer = torch.optim.AdamW(
+            self.discriminators.parameters(), settings.learning_rate, settings.betas, weight_decay=settings.weight_decay
+        )
+        self.joined_at: int | None = None
+
+    def joined(self, schedule: Schedule) -> bool:
+        """Whether they take part in this step."""
+        if self.joined_at is None and schedule.progress >= self.settings.start:
+            self.joined_at = schedule.step
+        return self.joined_at is not None
+
+    def ramp(self, step: int) -> float:
+        """How much of their weight their terms have by now."""
+        if self.joined_at is None:
+            return 0.0
+        return min(1.0, (step - self.joined_at) / max(1, self.settings.ramp_steps))
+
+    def hear(self, target: Tensor) -> list[Features]:
+        """Feature maps of the target ``[B, T]``, for ``terms`` and ``learn``."""
+        return self.discriminators(target)
+
+    def terms(self, real: list[Features], output: Tensor) -> dict[str, Tensor]:
+        """The generator's terms; no gradient reaches the discriminators."""
+        self.discriminators.requires_grad_(False)
+        fake = self.discriminators(output)
+        self.discriminators.requires_grad_(True)
+        return {"adversarial": generator_loss(fake, self.settings.kind), "features": feature_loss(real, fake)}
+
+    def learn(self, real: list[Features], output: Tensor, rate: float) -> Tensor:
+        """One step of the discriminators; gives their loss."""
+        loss = discriminator_loss(real, self.discriminators(output.detach()), self.settings.kind)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        average_([p.grad for p in self.discriminators.parameters() if p.grad is not None])
+        torch.nn.utils.clip_grad_norm_(self.discriminators.parameters(), self.settings.clip_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * rate
+        self.optimizer.step()
+        return loss.detach()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "discriminators": self.discriminators.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "joined_at": self.joined_at,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.discriminators.load_state_dict(state["discriminators"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.joined_at = state["joined_at"]

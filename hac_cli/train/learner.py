@@ -1,0 +1,159 @@
+"""One training step: networks, optimizers and losses, and what of them a checkpoint holds."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hac_cli.errors import HacError, ModelError, UsageError
+from hac_cli.losses.balancer import Balancer
+from hac_cli.losses.spectral import normalize_level
+from hac_cli.model.config import MAX_PARAMETERS
+from hac_cli.model.network import Codec
+from hac_cli.model.parallel import average_, shared_mean
+from hac_cli.model.quantizer import bit_entropy
+from hac_cli.train.adversary import Adversary
+from hac_cli.train.objective import Objective, Terms
+from hac_cli.train.recipe import Recipe
+from hac_cli.train.schedule import Schedule
+
+
+class Learner:
+    """The generator, its running average that will be released, and the discriminators if the recipe has any.
+
+    Raises UsageError for a network above the limit of parameters, unless the recipe says ``large``.
+    """
+
+    def __init__(self, recipe: Recipe, device: torch.device, compiled: bool = True) -> None:
+        self.recipe, self.device = recipe, device
+        torch.manual_seed(recipe.seed)
+        self.model = Codec(recipe.model).to(device)
+        count = self.model.parameter_count
+        if count > MAX_PARAMETERS and not recipe.large:
+            raise UsageError(f"the recipe asks for {count:,} parameters; a release has at most {MAX_PARAMETERS:,}: "
+                             "make the network smaller, or say large = true")  # fmt: skip
+        self.average = copy.deepcopy(self.model).eval()
+        self.network = torch.compile(self.model) if compiled else self.model
+        self.objective = Objective(recipe).to(device)
+        optim = recipe.optim
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), optim.learning_rate, optim.betas, weight_decay=optim.weight_decay, fused=True
+        )
+        judged = recipe.losses.adversarial or recipe.losses.features
+        self.adversary = Adversary(recipe.adversarial, device) if judged else None
+        self.balancer = Balancer(recipe.balancer.norm, mean=shared_mean) if recipe.balancer.on else None
+
+    # -- one step ---------------------------------------------------------------------------------------------
+
+    def step(self, audio: Tensor, schedule: Schedule) -> dict[str, float]:
+        """Learns from crops ``[B, T]``; gives every loss term and what else is worth a curve, means over processes.
+
+        Raises HacError, naming the terms, when one of them is not finite.
+        """
+        audio = audio.to(self.device)
+        output, target, latents = self.reconstruct(audio)
+        signal, latent = self.objective.signal_terms(output, target), self.objective.latent_terms(latents)
+        if self.adversary and self.adversary.joined(schedule):
+            with self.autocast():
+                real = self.adversary.hear(target)
+                signal |= self.adversary.terms(real, output)
+        weights = self.weights(schedule.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.backward(signal, latent, output, weights)
+        values = {name: term.detach() for name, term in (signal | latent).items()}
+        values["total"] = torch.stack([weights[name] * term for name, term in values.items()]).sum()
+        if "adversarial" in signal:
+            with self.autocast():
+                values["discriminator"] = self.adversary.learn(real, output, schedule.rate)  # type: ignore[union-attr]
+        values["bits"] = bit_entropy(latents.detach()).mean()
+        return self.update(values, schedule)
+
+    def autocast(self) -> torch.autocast:
+        precision = self.recipe.precision
+        if precision == "auto":
+            precision = "bfloat16" if self.device.type == "cuda" else "float32"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+    def reconstruct(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The network's output and what it should be, aligned and at one level, and the latents."""
+        with self.autocast():
+            output, latents = self.network(audio)
+        delay = self.recipe.model.look_ahead
+        output, target = normalize_level(output[:, delay:].float(), audio[:, : audio.shape[1] - delay])
+        return output, target, latents.float()
+
+    def weights(self, step: int) -> dict[str, float]:
+        """Each term's weight in this step."""
+        weights: dict[str, float] = asdict(self.recipe.losses)
+        ramp = self.adversary.ramp(step) if self.adversary else 0.0
+        return weights | {name: ramp * weights[name] for name in ("adversarial", "features")}
+
+    def backward(self, signal: Terms, latent: Terms, output: Tensor, weights: dict[str, float]) -> None:
+        """Gradients of the weighted sum; with the balancer, weights on the signal are shares of its gradient."""
+        if self.balancer is None:
+            total = sum((weights[name] * term for name, term in (signal | latent).items()), output.new_zeros(()))
+            total.backward()
+            return
+        gradient = self.balancer.gradient(signal, output, weights)
+        rest = sum((weights[name] * term for name, term in latent.items()), output.new_zeros(()))
+        # a product with the gradient has that gradient, and goes back through the network together with the rest
+        ((output * gradient).sum() + rest).backward()
+
+    def update(self, values: Terms, schedule: Schedule) -> dict[str, float]:
+        """Shares gradients, moments and values among processes, and moves weights, scales and averages."""
+        shared = torch.stack([value.float() for value in values.values()])
+        scales = self.model.scales()
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        average_([*gradients, *(scale.moments for scale in scales), shared])
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.optim.clip_norm)
+        found = dict(zip(values, shared.tolist(), strict=True)) | {"norm": float(norm)}
+        if broken := [name for name, value in found.items() if not math.isfinite(value) and name != "total"]:
+            raise HacError(f"not finite at step {schedule.step}: {', '.join(broken)}; the last checkpoint is kept, "
+                           "lower the learning rate and resume")  # fmt: skip
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.optim.learning_rate * schedule.rate
+        self.optimizer.step()
+        for scale in scales:
+            scale.track()
+        self.update_average(schedule.step)
+        return found
+
+    @torch.no_grad()
+    def update_average(self, step: int) -> None:
+        """EMA of the weights and of the scales that belong to them."""
+        decay = min(self.recipe.optim.ema_decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
+        torch._foreach_lerp_(list(self.average.buffers()), list(self.model.buffers()), 1 - decay)
+
+    # -- checkpoints ------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "config": asdict(self.recipe.model),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "adversary": self.adversary.state_dict() if self.adversary else None,
+            "balancer": self.balancer.state_dict() if self.balancer else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Raises ModelError for the state of another network, or of one with other discriminators."""
+        for part, mine in (("adversary", self.adversary), ("balancer", self.balancer)):
+            if (state.get(part) is None) != (mine is None):
+                raise ModelError(f"was saved with{'out' if mine else ''} {part}; resume with the recipe that began it")
+        try:
+            self.model.load_state_dict(state["model"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.adversary:
+                self.adversary.load_state_dict(state["adversary"])
+        except (RuntimeError, KeyError, ValueError):
+            raise ModelError("is a checkpoint of a network of another shape") from None
+        if self.balancer:
+            self.balancer.load_state_dict(state["balancer"])

@@ -1,0 +1,47 @@
+"""The generator's loss terms: those alone that the recipe gives a weight."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from hac_cli.losses.spectral import SpectralLoss, waveform_loss
+from hac_cli.losses.whisper import WhisperLoss, find_checkpoint, load_encoder
+from hac_cli.model.quantizer import commitment, entropy_gap
+from hac_cli.train.recipe import Recipe
+
+Terms = dict[str, Tensor]
+
+
+class Objective(nn.Module):
+    """Reconstruction, perceptual and quantizer terms, unweighted. The adversarial ones are the adversary's."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.weights = recipe.losses
+        settings = recipe.spectral
+        self.spectral = SpectralLoss(
+            settings.windows, settings.mels, recipe.model.sample_rate, settings.linear, settings.log_floor
+        )
+        self.whisper: WhisperLoss | None = None
+        if self.weights.whisper:
+            encoder = load_encoder(find_checkpoint(recipe.whisper.checkpoint))
+            self.whisper = WhisperLoss(encoder, recipe.model.sample_rate)
+
+    def signal_terms(self, output: Tensor, target: Tensor) -> Terms:
+        """Of signals ``[B, T]`` at the target's level (``normalize_level``)."""
+        terms = {}
+        if self.weights.waveform:
+            terms["waveform"] = waveform_loss(output, target)
+        if self.weights.spectral:
+            terms["spectral"] = self.spectral(output, target)
+        if self.whisper is not None:
+            terms["whisper"] = self.whisper(output, target)
+        return terms
+
+    def latent_terms(self, latents: Tensor) -> Terms:
+        terms = {}
+        if self.weights.entropy:
+            terms["entropy"] = entropy_gap(latents)
+        if self.weights.commitment:
+            terms["commitment"] = commitment(latents)
+        return terms

@@ -1,0 +1,248 @@
+"""Each loss on its own: zero at identity, its gradient that of finite differences, its behaviour under scaling."""
+
+import numpy as np
+import pytest
+import torch
+
+from hac_cli.errors import ModelError
+from hac_cli.losses.adversarial import discriminator_loss, feature_loss, generator_loss
+from hac_cli.losses.balancer import Balancer
+from hac_cli.losses.discriminators import SIZES, Discriminators, DiscriminatorShape
+from hac_cli.losses.pqmf import PQMF
+from hac_cli.losses.resample import Resample
+from hac_cli.losses.spectral import SpectralLoss, mel_filters, normalize_level, waveform_loss
+from hac_cli.losses.whisper import WhisperEncoder, WhisperLoss, load_encoder
+
+SMALL = DiscriminatorShape(
+    windows=(128, 256), channels=(4, 4), strides=(4, 2), dilations=(1, 2),
+    bands=4, band_ranges=((0, 2), (0, 4)), band_channels=(4, 4), band_strides=(2, 1),
+)  # fmt: skip
+
+
+def discriminators() -> Discriminators:
+    torch.manual_seed(3)
+    return Discriminators(SMALL, filter_bands=True)
+
+
+def whisper_loss() -> WhisperLoss:
+    torch.manual_seed(4)
+    return WhisperLoss(WhisperEncoder(mels=20, width=16, heads=2, layers=2, positions=50)).requires_grad_(False)
+
+
+def generator_side(kind):
+    found = discriminators().requires_grad_(False)
+    return lambda y, x: generator_loss(found.to(y.dtype)(y), kind)
+
+
+def feature_side():
+    found = discriminators().requires_grad_(False)
+    return lambda y, x: feature_loss(found.to(y.dtype)(x), found.to(y.dtype)(y))
+
+
+DISTANCES = {
+    "waveform": lambda: waveform_loss,
+    "mel": lambda: lambda y, x: SpectralLoss((256, 512), (20, 30)).to(y.dtype)(y, x),
+    "stft": lambda: lambda y, x: SpectralLoss((256, 512), ()).to(y.dtype)(y, x),
+    "features": feature_side,
+    "whisper": lambda: lambda y, x: whisper_loss().to(y.dtype)(y, x),
+}
+LOSSES = DISTANCES | {
+    "hinge": lambda: generator_side("hinge"),
+    "least_squares": lambda: generator_side("least_squares"),
+}
+
+
+def signals(dtype=torch.float32, samples=2400):
+    torch.manual_seed(0)
+    return torch.randn(2, samples, dtype=dtype), torch.randn(2, samples, dtype=dtype)
+
+
+@pytest.mark.parametrize("name", DISTANCES)
+def test_a_distance_is_zero_at_identity_and_grows_with_the_error(name):
+    x, noise = signals()
+    loss = DISTANCES[name]()
+    assert loss(x, x).item() == pytest.approx(0, abs=1e-6)
+    assert 0 < loss(x + 0.01 * noise, x) < loss(x + 0.1 * noise, x) < loss(noise, x)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_gradient_is_that_of_finite_differences(name):
+    x, y = signals(torch.double)
+    loss = LOSSES[name]()
+    y.requires_grad_()
+    loss(y, x).backward()
+    direction = torch.randn_like(y)
+    step = 1e-7 * direction
+    with torch.no_grad():
+        slope = (loss(y + step, x) - loss(y - step, x)) / 2e-7
+    assert slope.item() == pytest.approx((y.grad * direction).sum().item(), rel=2e-3)
+
+
+@pytest.mark.parametrize("name", ["waveform", "mel", "stft"])
+def test_reconstruction_does_not_depend_on_the_level_above_the_floor(name):
+    x, y = signals()
+    loss = LOSSES[name]()
+    values = [loss(*normalize_level(gain * y, gain * x)).item() for gain in (1.0, 0.3, 0.06)]
+    assert values == pytest.approx([values[0]] * 3, rel=1e-4)
+    if name == "waveform":
+        assert loss(*normalize_level(1e-4 * y, 1e-4 * x)).item() < 0.01 * values[0]
+
+
+def test_a_lower_log_floor_hears_quieter_errors():
+    x, noise = signals()
+    quiet = torch.cat([x[:, :1200], 1e-3 * x[:, 1200:]], 1)
+    other = torch.cat([x[:, :1200], 1e-3 * noise[:, 1200:]], 1)
+    high, low = (SpectralLoss((256,), (20,), log_floor=floor)(other, quiet) for floor in (0.02, 1e-4))
+    assert low > 3 * high > 0
+
+
+@pytest.mark.parametrize(("bins", "mels"), [(65, 12), (129, 24), (1025, 120)])
+def test_every_mel_band_sees_something(bins, mels):
+    filters = mel_filters(bins, mels, 24_000)
+    assert filters.shape == (bins, mels)
+    torch.testing.assert_close(filters.sum(0), torch.ones(mels))
+
+
+@pytest.mark.parametrize("kind", ["hinge", "least_squares"])
+def test_each_side_is_content_when_it_has_won(kind):
+    def scored(value):
+        return [[torch.full((1, 4), value)]]
+
+    best_fake = -1.0 if kind == "hinge" else 0.0
+    assert discriminator_loss(scored(1.0), scored(best_fake), kind) == 0
+    assert discriminator_loss(scored(best_fake), scored(1.0), kind) == (4 if kind == "hinge" else 2)
+    assert generator_loss(scored(1.0), kind) == 0 < generator_loss(scored(best_fake), kind)
+
+
+def test_feature_matching_does_not_see_the_scale_of_a_layer_nor_the_rest_of_the_batch():
+    torch.manual_seed(0)
+    real, fake = torch.randn(2, 3, 5), torch.randn(2, 3, 5)
+    score = torch.zeros(2, 1)
+    value = feature_loss([[real, score]], [[fake, score]])
+    torch.testing.assert_close(feature_loss([[10 * real, score]], [[10 * fake, score]]), value)
+    halves = [feature_loss([[real[i : i + 1], score]], [[fake[i : i + 1], score]]) for i in (0, 1)]
+    torch.testing.assert_close(sum(halves) / 2, value)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_discriminators_give_feature_maps_of_every_layer(size):
+    shape = SIZES[size]
+    found = Discriminators(shape, filter_bands=True)(torch.randn(1, 6400))
+    assert len(found) == len(shape.windows) + len(shape.band_ranges)
+    assert [maps.shape[1] for maps in found[0]] == [*shape.channels, 1]
+    assert [maps.shape[1] for maps in found[-1]] == [*shape.band_channels, 1]
+    assert not Discriminators(shape).banded and not Discriminators(shape, stft=False, filter_bands=True).stft
+
+
+def test_discriminators_learn_to_tell_noise_from_a_tone():
+    found = discriminators()
+    optimizer = torch.optim.AdamW(found.parameters(), 1e-2)
+    tone = torch.sin(torch.arange(2400) * 0.3)[None]
+    losses = []
+    for _ in range(12):
+        loss = discriminator_loss(found(2**0.5 * tone), found(torch.randn(1, 2400)), "hinge")
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize("bands", [4, 16])
+def test_the_filter_bank_reconstructs_and_separates(bands):
+    torch.manual_seed(0)
+    bank = PQMF(bands)
+    signal = torch.randn(1, 4800)
+    split = bank(signal)
+    assert split.shape == (1, bands, 4800 // bands)
+    inner = slice(20 * bands, -20 * bands)
+    error = (bank.join(split) - signal)[:, inner].square().mean() / signal.square().mean()
+    assert 10 * error.log10() < -60
+    assert split.square().sum().item() == pytest.approx(signal.square().sum().item(), rel=0.05)
+    tone = torch.sin(torch.arange(4800) * torch.pi * 2.5 / bands)[None]  # the middle of band 2
+    power = bank(tone)[0, :, 20:-20].square().mean(1)
+    assert power.argmax() == 2 and power[2] > 0.999 * power.sum()
+
+
+@pytest.mark.parametrize(
+    ("rates", "samples"), [((24_000, 16_000), 4801), ((16_000, 24_000), 3200), ((8_000, 8_000), 100)]
+)
+def test_resampling_keeps_tones_in_time_and_drops_what_does_not_fit(rates, samples):
+    resample = Resample(*rates)
+    time = torch.arange(samples) / rates[0]
+    out = resample(torch.sin(2 * torch.pi * 1000 * time)[None])
+    assert out.shape == (1, -(-samples * rates[1] // rates[0]))
+    expected = torch.sin(2 * torch.pi * 1000 * torch.arange(out.shape[1]) / rates[1])[None]
+    inner = slice(100, -100) if samples > 200 else slice(45, -45)
+    torch.testing.assert_close(out[:, inner], expected[:, inner], atol=2e-3, rtol=0)
+    if rates[0] > rates[1]:
+        above = resample(torch.sin(2 * torch.pi * 9500 * time)[None])
+        assert above[:, 100:-100].abs().max() < 1e-3
+
+
+def test_balanced_gradients_have_their_shares_whatever_the_scale_of_a_loss():
+    torch.manual_seed(0)
+    signal = torch.randn(3, 50, requires_grad=True)
+    target, other = torch.randn(3, 50), torch.randn(3, 50)
+
+    def balanced(gain):
+        losses = {
+            "a": gain * (signal - target).abs().mean(),
+            "b": (signal - other).square().mean(),
+            "off": signal.sum(),
+        }
+        return Balancer(norm=2.0).gradient(losses, signal, {"a": 3.0, "b": 1.0, "off": 0.0})
+
+    gradient = balanced(1.0)
+    torch.testing.assert_close(balanced(1000.0), gradient)
+    part = torch.sign(signal - target).detach()
+    share = (gradient * part).sum() / part.square().sum() * part.norm(dim=1).mean() * 3
+    assert share.item() == pytest.approx(2.0 * 3 / 4, rel=0.2)  # the two gradients are not quite orthogonal
+
+
+def test_the_balancer_remembers():
+    signal = torch.ones(1, 4, requires_grad=True)
+    balancer, again = Balancer(decay=0.5), Balancer(decay=0.5)
+    balancer.gradient({"a": signal.sum()}, signal, {"a": 1.0})
+    again.load_state_dict(balancer.state_dict())
+    one, two = (b.gradient({"a": 10 * signal.sum()}, signal, {"a": 1.0}) for b in (balancer, again))
+    assert torch.equal(one, two)
+    # the mean of norms 2 (weight 1/2) and 20 is 14
+    torch.testing.assert_close(one, torch.full((1, 4), 10 / 14))
+
+
+def test_a_file_that_is_no_whisper_model_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="no such file"):
+        load_encoder(tmp_path / "model.bin")
+    (tmp_path / "model.bin").write_bytes(b"\x06\0\0\0junk")
+    with pytest.raises(ModelError, match="not a CTranslate2 model"):
+        load_encoder(tmp_path / "model.bin")
+
+
+@pytest.mark.slow
+def test_whisper_features_are_those_of_faster_whisper():
+    """On half a minute of speech: log-mel spectrogram and encoder output of an independent implementation."""
+    from pathlib import Path
+
+    import ctranslate2
+    import soundfile
+    import soxr
+    from faster_whisper.feature_extractor import FeatureExtractor
+
+    from hac_cli.losses.whisper import LogMel, find_checkpoint
+
+    speech, sample_rate = soundfile.read(Path(__file__).parents[2] / "samples" / "speech.wav", dtype="float32")
+    audio = np.zeros(480_000, np.float32)
+    speech = soxr.resample(speech, sample_rate, 16_000)[: len(audio)]
+    audio[: len(speech)] = speech
+    theirs = FeatureExtractor()(audio)[:, :3000].astype(np.float32)
+    mel = LogMel()(torch.from_numpy(audio)[None])
+    np.testing.assert_allclose(mel[0].numpy(), theirs, atol=2e-3)
+
+    path = find_checkpoint()
+    model = ctranslate2.models.Whisper(str(path.parent), compute_type="float32", intra_threads=1)
+    expected = np.array(model.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(theirs[None]))))
+    with torch.no_grad():
+        found = load_encoder(path)(torch.from_numpy(theirs[None]))[-1].numpy()
+    assert found.shape == expected.shape == (1, 1500, 384)
+    np.testing.assert_allclose(found, expected, atol=5e-3)

@@ -1,0 +1,136 @@
+"""Training data: what is read, what is refused, how crops are drawn."""
+
+import os
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from hac_cli.errors import InputError, UsageError
+from hac_cli.train import data
+from hac_cli.train.augment import limit_band, reverberate, rms
+from hac_cli.train.crops import Crops, CropSettings, speaker_weights
+
+SMALL = CropSettings(seconds=0.2, batch=2)
+
+
+def test_data_is_counted_and_what_is_skipped_is_said(corpus):
+    assert {clip.speaker for clip in corpus.clips} == {"anna", "berta", "carl"}
+    assert [clip.seconds for clip in corpus.clips] == pytest.approx([1.5, 1.5, 1.5])
+    report = corpus.report()
+    assert "speech: 0.00 h, 3 speakers, 3 files" in report and "notes.txt" not in report
+    assert "skipped 1 files: not audio" in report and "broken.flac" in report
+    assert "skipped 1 files: holds no samples" in report and "empty.wav" in report
+
+
+def test_files_of_one_name_are_not_mixed_up_in_the_cache(corpus):
+    assert len({clip.audio.tobytes() for clip in corpus.clips}) == 3
+
+
+def test_a_copy_of_the_data_is_not_decoded_again(folder, corpus, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    for path in copy.rglob("*.flac"):
+        os.utime(path, (1, 1))
+    cache = tmp_path / "cache"
+    data.load([data.Source(folder)], cache)
+    entries = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
+    again = data.load([data.Source(copy)], cache)
+    assert entries == {path: path.stat().st_mtime_ns for path in cache.iterdir()} and len(entries) == 3
+    assert all(np.array_equal(a.audio, b.audio) for a, b in zip(corpus.clips, again.clips, strict=True))
+
+
+def test_a_changed_file_is_decoded_again(tmp_path):
+    path = tmp_path / "a" / "one.wav"
+    path.parent.mkdir()
+    for value in (0.25, 0.5):
+        soundfile.write(path, np.full(2400, value), 24_000)
+        corpus = data.load([data.Source(tmp_path / "a")], tmp_path / "cache")
+        assert corpus.clips[0].audio[1200] == value * 32768
+
+
+def test_sources_without_audio_are_errors(folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no audio"):
+        data.load([data.Source(tmp_path / "empty")], tmp_path / "cache")
+    with pytest.raises(InputError, match="no such folder"):
+        data.load([data.Source(folder), data.Source(tmp_path / "missing")], tmp_path / "cache")
+    (tmp_path / "list.csv").write_text("file,speaker\na.wav,b\n")
+    with pytest.raises(InputError, match="not a manifest"):
+        data.load([data.Source(tmp_path / "list.csv")], tmp_path / "cache")
+
+
+def test_a_manifest_names_files_speakers_and_weights(folder, tmp_path):
+    manifest = folder / "list.csv"
+    manifest.write_text("path,kind,speaker,weight\nanna/one.flac,speech,a,3\ncarl/one.flac,music,,\ngone.flac,,,\n")
+    corpus = data.load([data.Source(manifest, 2.0)], tmp_path / "cache")
+    manifest.unlink()
+    assert [(c.kind, c.speaker, c.weight) for c in corpus.clips] == [("speech", "a", 6), ("music", "carl/one.flac", 2)]
+    assert corpus.skipped == [(folder / "gone.flac", "No such file or directory")]
+
+
+def test_sources_may_carry_a_weight(tmp_path):
+    assert data.Source.parse("speech") == data.Source(data.Path("speech"), 1.0)
+    assert data.Source.parse("speech=0.5") == data.Source(data.Path("speech"), 0.5)
+    (tmp_path / "a=2").mkdir()
+    assert data.Source.parse(str(tmp_path / "a=2")).weight == 1.0
+    for wrong in ("speech=much", "speech=0", "speech=-1", "speech=inf"):
+        with pytest.raises(UsageError, match="number above 0"):
+            data.Source.parse(wrong)
+
+
+def test_a_speaker_with_much_speech_does_not_drown_the_others(tmp_path):
+    clips = [data.Clip(tmp_path, "speech", name, np.zeros(seconds * 24_000, np.int16))
+             for name, seconds in (("a", 100), ("b", 1), ("c", 1))]  # fmt: skip
+    assert np.diff(speaker_weights(clips), prepend=0) == pytest.approx(np.array([10, 1, 1]) / 12)
+    clips[2].weight = 4.0
+    assert np.diff(speaker_weights(clips), prepend=0) == pytest.approx(np.array([10, 1, 4]) / 15)
+
+
+def test_crops_are_the_same_for_the_same_number(corpus):
+    crops = Crops(corpus, SMALL, seed=7)
+    assert np.array_equal(crops.batch(3), crops.batch(3))
+    assert not np.array_equal(crops.batch(3), crops.batch(4))
+    assert crops.batch(0).shape == (2, 4800) and np.abs(crops.batch(0)).max() <= 1
+    doubled = Crops(corpus, replace(SMALL, batch=4), seed=7)
+    assert np.array_equal(doubled.batch(1), np.concatenate([crops.batch(2), crops.batch(3)]))
+
+
+def test_recordings_that_are_too_short_are_counted(corpus):
+    short = data.Clip(data.Path("x"), "speech", "dora", np.zeros(100, np.int16))
+    assert Crops(data.Corpus([*corpus.clips, short]), SMALL, 0).too_short == 1
+    with pytest.raises(InputError, match="no speech is longer"):
+        Crops(data.Corpus([short]), SMALL, 0)
+
+
+def test_augmented_crops_are_still_crops(corpus):
+    settings = replace(SMALL, reverb=1.0, band_limit=1.0, noise=1.0, silence=0.0)
+    crop = Crops(corpus, settings, 7).crop(1)
+    assert crop.shape == (4800,) and crop.dtype == np.float32 and 0.01 < rms(crop) < 1
+    spectrum = np.abs(np.fft.rfft(crop))
+    assert spectrum[-400:].max() < 1e-2 * spectrum.max()  # 10 to 12 kHz
+
+
+def test_reverberation_decays_and_comes_after_the_sound():
+    random = np.random.default_rng(1)
+    click = np.zeros(24_000, np.float32)
+    click[12_000] = 1
+    wet = reverberate(click, random)
+    assert np.abs(wet[:12_000]).max() < 1e-6 and wet[12_000] == pytest.approx(1, abs=1e-5)
+    first, later = (np.square(wet[12_001 + start :][:2400]).sum() for start in (0, 9000))
+    assert 0.01 < first < 0.51 and later < 0.2 * first
+
+
+def test_a_narrow_band_keeps_its_middle():
+    random = np.random.default_rng(0)
+    noise = random.standard_normal(24_000).astype(np.float32)
+    spectrum = np.abs(np.fft.rfft(limit_band(noise, random))) / np.abs(np.fft.rfft(noise))
+    assert spectrum[400:3000] == pytest.approx(1, abs=0.02) and spectrum[9800:].max() < 0.02
+
+
+def test_speakers_are_held_out_whole(corpus):
+    train, held = data.split(corpus, 1)
+    mine, theirs = ({clip.speaker for clip in part.clips} for part in (train, held))
+    assert len(theirs) == 1 and not mine & theirs and len(mine | theirs) == 3

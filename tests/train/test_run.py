@@ -1,0 +1,251 @@
+"""Training on a small network: that it learns, stops, resumes, evaluates, and refuses what it should."""
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_training import ADVERSARIAL, RECIPE, TINY, make_trainer
+
+from hac_cli.errors import HacError, ModelError, UsageError
+from hac_cli.losses.whisper import WhisperEncoder, WhisperLoss
+from hac_cli.train import checkpoint
+from hac_cli.train.evaluation import Evaluation, pick, spectrogram
+from hac_cli.train.schedule import Schedule
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def stop_after(trainer, step: int) -> None:
+    """Like a signal during that step."""
+    learn = trainer.train_step
+    trainer.train_step = lambda: (setattr(trainer.schedule, "stopping", trainer.schedule.step == step - 1), learn())[1]
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, ADVERSARIAL], ids=["reconstruction", "adversarial"])
+def test_a_resumed_run_equals_an_uninterrupted_one(recipe, corpus, tmp_path):
+    whole = make_trainer(corpus, tmp_path / "whole", recipe)
+    whole.run(quiet=True, log_every=1)
+    first = make_trainer(corpus, tmp_path / "parts", recipe)
+    stop_after(first, 3)
+    first.run(quiet=True)
+    second = make_trainer(corpus, tmp_path / "parts", recipe)
+    second.resume()
+    assert second.schedule.step == 3
+    second.run(quiet=True)
+
+    assert whole.schedule.step == second.schedule.step == 6
+    one, two = (checkpoint.load(trainer.checkpoint_path) for trainer in (whole, second))
+    for part in ("model", "average", "adversary", "optimizer", "balancer"):
+        assert_equal(one[part], two[part], part)
+    if recipe is ADVERSARIAL:
+        seen = lines(tmp_path / "whole" / "log.jsonl")
+        assert ["discriminator" in line for line in seen] == [False, False, True, True, True, True]
+        assert one["adversary"]["joined_at"] == 2
+
+
+def assert_equal(one, two, where):
+    if isinstance(one, dict):
+        assert one.keys() == two.keys()
+        for key, value in one.items():
+            assert_equal(value, two[key], f"{where}.{key}")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, two), where
+    else:
+        assert one == two, where
+
+
+def test_training_lowers_the_loss(corpus, tmp_path):
+    trainer = make_trainer(corpus, tmp_path, replace(RECIPE, optim=replace(RECIPE.optim, warmup_steps=1)))
+    audio = torch.from_numpy(trainer.crops.batch(1))
+    values = [trainer.learner.step(audio, trainer.schedule)["total"] for _ in range(40)]
+    assert values[-1] < 0.8 * values[0]
+
+
+def test_the_whisper_term_is_learned_from(corpus, tmp_path):
+    trainer = make_trainer(corpus, tmp_path, replace(RECIPE, losses=replace(RECIPE.losses, waveform=0, spectral=0)))
+    trainer.learner.objective.whisper = WhisperLoss(WhisperEncoder(20, 16, 2, 1, 50)).requires_grad_(False)
+    trainer.learner.recipe = replace(trainer.recipe, losses=replace(trainer.recipe.losses, whisper=1.0))
+    before = trainer.learner.model.decoder[0].weight.clone()
+    values = trainer.train_step()
+    assert values["whisper"] > 0 and values["total"] == pytest.approx(values["whisper"] + 0.05 * values["entropy"])
+    assert not torch.equal(before, trainer.learner.model.decoder[0].weight)
+
+
+def test_bfloat16_learns_too(corpus, tmp_path):
+    values = make_trainer(corpus, tmp_path, replace(ADVERSARIAL, precision="bfloat16")).train_step()
+    exact = make_trainer(corpus, tmp_path, ADVERSARIAL).train_step()
+    assert values["spectral"] == pytest.approx(exact["spectral"], rel=0.05) and values != exact
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(corpus, tmp_path):
+    trainer = make_trainer(corpus, tmp_path)
+    stop_after(trainer, 2)
+    trainer.run(quiet=True)
+    before = trainer.checkpoint_path.read_bytes()
+    again = make_trainer(corpus, tmp_path)
+    again.resume()
+    with torch.no_grad():
+        again.learner.model.decoder[0].weight.fill_(torch.nan)
+    with pytest.raises(HacError, match=r"not finite at step 2: waveform, spectral"):
+        again.run(quiet=True)
+    assert trainer.checkpoint_path.read_bytes() == before
+
+
+def test_the_schedule_warms_up_and_ends_with_the_first_budget():
+    optim = replace(RECIPE.optim, warmup_steps=10, final_fraction=0.1)
+    schedule = Schedule(optim, max_steps=100, budget=50.0)
+    rates = []
+    while not schedule.finished:
+        rates.append(schedule.rate)
+        schedule.advance(1.0)
+    assert len(rates) == 50 and schedule.progress == 1.0
+    assert rates[0] == pytest.approx(0.1) and max(rates) > 0.9 and rates[-1] == pytest.approx(0.1, abs=0.01)
+    schedule.elapsed = 10.0
+    schedule.step = 1
+    assert schedule.seconds_left == pytest.approx(40)
+
+
+def test_evaluation_scores_keeps_samples_and_draws_them(corpus, tmp_path):
+    settings = RECIPE.evaluation
+    clips = pick(corpus, settings)
+    assert clips.shape == (2, 12_000)
+    trainer = make_trainer(corpus, tmp_path, clips=clips)
+    trainer.run(quiet=True)
+    (scores,) = lines(tmp_path / "evaluation.jsonl")
+    assert scores["step"] == 6 and len(scores["bit_entropy"]) == 18 and 0 <= scores["least_bit"] <= scores["bits"] <= 1
+    assert scores["si_sdr"] < 30
+    assert {path.name for path in (tmp_path / "audio").iterdir()} == {"0-original.wav", "0-0000006.wav"}
+
+
+def test_evaluation_knows_a_perfect_codec(tmp_path):
+    class Perfect(torch.nn.Linear):
+        config = replace(TINY, look_ahead=0)
+
+        def forward(self, audio):
+            return audio, torch.randn(len(audio), 37, 18)
+
+    speech, rate = __import__("soundfile").read(Path(__file__).parents[2] / "samples" / "speech.wav", dtype="float32")
+    scores = Evaluation(speech[None, rate : 3 * rate], tmp_path, 0)(Perfect(1, 1), 0)
+    assert scores["si_sdr"] > 60 and scores["level_db"] == 0 and scores["unscored"] == 0
+    assert scores.get("pesq_wb", 4.6) > 4.5 and scores.get("stoi", 1) > 0.99
+    assert Evaluation(np.zeros((1, 24_000), np.float32), tmp_path, 0)(Perfect(1, 1), 0)["unscored"] > 0
+
+
+def test_a_picture_shows_a_tone_where_it_is():
+    picture = spectrogram(0.1 * np.sin(np.arange(24_000) * 2 * np.pi * 3000 / 24_000))
+    assert picture.dtype == np.uint8 and picture.shape[0] == 513
+    assert 512 - picture[:, 40].argmax() == 3000 * 1024 // 24_000
+
+
+def test_checkpoints_of_another_shape_or_kind_are_refused(corpus, tmp_path):
+    make_trainer(corpus, tmp_path).save()
+    other = make_trainer(corpus, tmp_path, replace(RECIPE, model=replace(TINY, kernel=5)))
+    with pytest.raises(ModelError, match="another shape"):
+        other.resume()
+    with pytest.raises(ModelError, match="another shape"):
+        other.start_from(other.checkpoint_path)
+    with pytest.raises(ModelError, match="without adversary"):
+        make_trainer(corpus, tmp_path, ADVERSARIAL).resume()
+    (tmp_path / "checkpoint.pt").write_bytes(b"junk")
+    with pytest.raises(ModelError, match="not a checkpoint"):
+        other.resume()
+
+
+def test_a_network_above_the_limit_has_to_be_asked_for(corpus, tmp_path):
+    big = replace(RECIPE, model=replace(TINY, widths=(4, 6, 8, 900)))
+    with pytest.raises(UsageError, match=r"at most 4,000,000.*large = true"):
+        make_trainer(corpus, tmp_path, big)
+    assert make_trainer(corpus, tmp_path, replace(big, large=True)).learner.model.parameter_count > 4_000_000
+
+
+@pytest.mark.parametrize("scaling", ["std", "mean_abs"])
+def test_a_run_may_start_from_the_generator_of_another(scaling, corpus, tmp_path):
+    """Also of one with discriminators, and of one whose scales are of another kind: it computes the same."""
+    first = make_trainer(corpus, tmp_path / "first", ADVERSARIAL)
+    first.run(quiet=True)
+    after = make_trainer(corpus, tmp_path / scaling, replace(RECIPE, model=replace(TINY, feature_scaling=scaling)))
+    after.start_from(first.checkpoint_path)
+    audio = torch.from_numpy(first.crops.batch(50))
+    with torch.no_grad():
+        mine, theirs = (trainer.learner.average(audio)[1] for trainer in (after, first))
+    torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
+    assert after.schedule.step == 0
+
+
+def test_a_checkpoint_becomes_weights_with_their_story(folder, corpus, tmp_path):
+    from click.testing import CliRunner
+
+    from hac_cli.cli.app import cli
+    from hac_cli.cli.console import Console
+    from hac_cli.model.release import load_file_release
+    from hac_cli.model.released import read_metadata
+
+    run = make_trainer(corpus, tmp_path / "run", about={"recipe": "{}", "data": "noise"})
+    run.run(quiet=True)
+    plain, level = tmp_path / "tiny.safetensors", tmp_path / "level.safetensors"
+
+    def export(*arguments):
+        return CliRunner().invoke(cli, ["export-weights", str(run.checkpoint_path), *arguments], obj=Console())
+
+    said = export(str(plain), "--about", "licence=free")
+    metadata = read_metadata(plain)
+    assert said.exit_code == 0 and "sha256" in said.output
+    assert (metadata["steps"], metadata["data"], metadata["licence"]) == ("6", "noise", "free")
+    assert load_file_release(plain).config == TINY
+    assert export(str(level), "--data", str(folder)).exit_code == 0
+    assert "level_gain_db" in read_metadata(level) and "level_gain_db" not in metadata
+    assert isinstance(export(str(plain)).exception, HacError)  # it exists
+    assert export(str(plain), "-f").exit_code == 0
+
+    after = make_trainer(corpus, tmp_path / "after")
+    after.start_from(plain)
+    audio = torch.from_numpy(run.crops.batch(50))
+    with torch.no_grad():
+        expected = run.learner.average(audio)[1]
+        torch.testing.assert_close(load_file_release(plain)(audio)[1], expected, atol=0.02, rtol=0.02)  # bfloat16
+        torch.testing.assert_close(after.learner.average(audio)[1], expected, atol=0.02, rtol=0.02)
+
+
+def test_sigterm_saves_and_ends(folder, tmp_path):
+    script = f"""
+import sys; from dataclasses import replace; from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from tiny_training import RECIPE
+from hac_cli.train.data import Source
+from hac_cli.train.run import train
+train(replace(RECIPE, max_steps=10**9), [Source(Path({str(folder)!r}))], Path({str(tmp_path / "run")!r}),
+      max_minutes=9, compiled=False, log_every=5)
+"""
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert any(line.startswith("step") and "left 9 min" in line for line in process.stdout)
+    process.send_signal(signal.SIGTERM)
+    process.stdout.read()
+    assert process.wait(20) == 0
+    assert checkpoint.load(tmp_path / "run" / "checkpoint.pt")["step"] >= 5
+
+
+def test_the_command_trains_refuses_and_resumes(folder, tmp_path, capsys):
+    from hac_cli.cli.app import run
+
+    (tmp_path / "tiny.toml").write_text(
+        "max_steps = 3\n[model]\nname = 'tiny'\nwidths = [4, 6, 8, 10]\nblocks = [1, 1, 1, 1]\n"
+        "[spectral]\nwindows = [256]\nmels = [20]\n[crops]\nseconds = 0.2\nbatch = 1\n[evaluation]\nseconds = 0.5\n"
+    )
+    command = [sys.executable, "-m", "hac_cli", "train", str(tmp_path / "tiny.toml"), "--data", f"{folder}=2",
+               "--out", str(tmp_path / "run"), "--max-minutes", "5", "--no-compile"]  # fmt: skip
+    first = subprocess.run(command, capture_output=True, text=True)
+    assert first.returncode == 0 and "speakers" in first.stdout and "saved" in first.stderr
+    saved = checkpoint.load(tmp_path / "run" / "checkpoint.pt")
+    assert saved["step"] == 3 and "2 speakers" in saved["about"]["data"]
+    assert json.loads(saved["about"]["recipe"])["max_steps"] == 3
+    assert lines(tmp_path / "run" / "evaluation.jsonl")[0]["step"] == 3
+    assert run(command[3:]) == 2 and "holds a run already" in capsys.readouterr().err
+    assert run([*command[3:], "--resume"]) == 0
