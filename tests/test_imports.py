@@ -19,7 +19,7 @@ ALLOWED = {
     "codec": {"model"},
     "recordings": {"codec", "audio", "container", "model"},
     "eval": {"codec", "audio"},
-    "train": {"model", "losses", "audio"},
+    "train": {"model", "losses", "audio", "container"},
     "cli": {"codec", "recordings", "eval", "train", "audio", "container", "model.released"},
 }
 WITHOUT_TORCH = ("errors", "container", "audio", "cli")
