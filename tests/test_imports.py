@@ -17,12 +17,14 @@ ALLOWED = {
     "model": set(),
     "losses": {"model.config"},
     "codec": {"model"},
-    "recordings": {"codec", "audio", "container", "model"},
+    "predictors": {"container", "model"},
+    "player": {"audio", "container", "model"},
+    "recordings": {"codec", "predictors", "player", "audio", "container", "model"},
     "eval": {"codec", "audio"},
     "train": {"model", "losses", "audio", "container"},
-    "cli": {"codec", "recordings", "eval", "train", "audio", "container", "model.released"},
+    "cli": {"codec", "recordings", "predictors", "eval", "train", "audio", "container", "model.released"},
 }
-WITHOUT_TORCH = ("errors", "container", "audio", "cli")
+WITHOUT_TORCH = ("predictors", "errors", "container", "audio", "cli")
 
 
 def imports_of(file: Path) -> set[str]:

@@ -16,12 +16,20 @@ from hac_cli.errors import InputError
 @click.argument("target", metavar="[OUT]", type=click.Path(), required=False)
 @click.option("--mono", is_flag=True, help="Mix all channels down to one.")
 @click.option("--model", metavar="NAME", help="The model to code with, one of `hac models`.")
+@click.option("--payload", type=click.Choice(["coded", "raw"]), default="coded", help="raw: without entropy coding.")
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="IN is headerless PCM, such as 24000:1:s16.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @common_options
 @click.pass_obj
 def compress(
-    console: Console, source: str, target: str | None, mono: bool, model: str | None, raw: str | None, force: bool
+    console: Console,
+    source: str,
+    target: str | None,
+    mono: bool,
+    model: str | None,
+    payload: str,
+    raw: str | None,
+    force: bool,
 ) -> None:
     """Compress a recording.
 
@@ -43,7 +51,9 @@ def compress(
 
             with console.progress(plan.source_name, reader.samples_expected, reader.sample_rate) as progress:
                 started = time.perf_counter()
-                result = recordings.compress(reader, sink, model=chosen.name, mono=mono, progress=progress)
+                result = recordings.compress(
+                    reader, sink, model=chosen.name, mono=mono, payload=payload, progress=progress
+                )
     speed = result.seconds / (time.perf_counter() - started)
     console.say(
         f"{plan.source_name} -> {plan.target_name}: {result.seconds:.2f} s, {result.file_bytes} bytes, "

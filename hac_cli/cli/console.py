@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import time
 import traceback
@@ -79,6 +80,24 @@ class Console:
                 bar.update(seconds - bar.n)
 
             yield advance
+
+
+class _Time(click.ParamType):
+    """Seconds, from ``12.5``, ``3:12.5`` or ``1:02:03``."""
+
+    name = "time"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)", value)
+        if not match:
+            self.fail(f"{value!r} is no time; write seconds, MM:SS or H:MM:SS", parameter, context)
+        hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        return 3600 * hours + 60 * minutes + seconds
+
+
+TIME = _Time()
 
 
 def count(number: int, noun: str) -> str:

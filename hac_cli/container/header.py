@@ -70,7 +70,8 @@ class Header:
         if self.payload_coding not in PAYLOAD_CODINGS:
             raise UsageError(f"payload coding {self.payload_coding} is not known")
         digest = self.predictor_digest
-        if (digest is None) != (self.payload_coding == RAW) or (digest is not None and len(digest) != PREDICTOR_DIGEST_SIZE):
+        expected = None if self.payload_coding == RAW else PREDICTOR_DIGEST_SIZE
+        if (None if digest is None else len(digest)) != expected:
             raise UsageError(f"predictor_digest must be {PREDICTOR_DIGEST_SIZE} bytes, and none with raw payloads")
         if self.total_samples is not None and not 0 <= self.total_samples < _UNKNOWN_TOTAL:
             raise UsageError(f"total_samples must be 0 to 2^64 - 2, not {self.total_samples}")

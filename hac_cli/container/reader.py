@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -83,9 +84,14 @@ class Reader:
         self._on_damage = on_damage
         self._next = 0  # number of the data block to come
         self._position = 0  # frames that were given or reported
-        self._whole = True  # nothing was reported
+        self._whole = True  # no block was passed over, nothing was reported
         self._ended = False
         self._digest = TokenDigest()
+
+    @property
+    def frames_passed(self) -> int:
+        """Frames that were given, reported as lost, or skipped."""
+        return self._position
 
     @property
     def bytes_read(self) -> int:
@@ -119,6 +125,27 @@ class Reader:
             else:
                 self.payload_bytes += found.size - MIN_BLOCK_SIZE
                 yield self._take(found.content)
+
+    def skip_blocks(self, number: int) -> None:
+        """Pass over the data blocks before block ``number`` by their headers alone, for a start in the middle.
+
+        Stops earlier at the last block, and at any that is damaged, which reading on deals with. The digest cannot
+        be checked then.
+        """
+        while self._next < number:
+            start = self._source.peek(BLOCK_HEADER_SIZE)
+            try:
+                block = BlockHeader.unpack(start)
+            except (CorruptError, struct.error):
+                break
+            is_next = block.kind == DATA and not block.flags & SHORT and block.number_low == self._next & 0xFFFF
+            whole = length_fits(block, self.header) and len(self._source.peek(block.block_size)) == block.block_size
+            if not whole or not (is_next or block.skippable):
+                break
+            self._source.skip(block.block_size)
+            self._next += is_next
+            self._position = self._next * self.header.frames_per_block
+            self._whole = False
 
     def _parse(self) -> _Found:
         """The block at the front of the source; CorruptError: no good block stands there."""

@@ -1,7 +1,7 @@
 """The predictor of a model's tokens, learned from speech: ``python -m hac_cli.train.predictor WEIGHTS OUT --data ...``.
 
 It ships beside the weights as ``NAME.predictor`` and makes ``.hac`` files smaller: see ``hac_cli.container.predictor``.
-Every speaker gives a stretch of speech from a random place, at a random level; some speakers are held out to measure on.
+Every speaker gives a stretch of speech from a random place, at a random level; some are held out to measure on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from hac_cli.container.predictor import UNIT, Predictor
 from hac_cli.model.release import load_file_release
-from hac_cli.model.stream import EncoderStream
 from hac_cli.train import data
 
 SECONDS_PER_SPEAKER = 10
@@ -57,6 +56,7 @@ class BitNetwork(nn.Module):
         )  # fmt: skip
 
 
+@torch.inference_mode()
 def encode_speakers(weights: Path, sources: list[Path], seed: int = 0) -> tuple[list[np.ndarray], int]:
     """Signs ``[frames, bits]`` (1, -1) of a stretch of each speaker, and the bits of a token."""
     model = load_file_release(weights)
@@ -70,10 +70,10 @@ def encode_speakers(weights: Path, sources: list[Path], seed: int = 0) -> tuple[
     speakers = []
     for name in rng.permutation(sorted(files)):
         audio = read_stretch(files[name][rng.integers(len(files[name]))], rng)
-        gain = 10 ** (rng.uniform(*LEVELS_DB) / 20)
-        stream = EncoderStream(model, 1)
-        tokens = np.concatenate([stream.push(np.clip(audio[None] * gain, -1, 1)), stream.flush()], 1)[0]
-        speakers.append(2 * (tokens >> np.arange(bits) & 1) - 1)
+        audio = np.clip(audio * 10 ** (rng.uniform(*LEVELS_DB) / 20), -1, 1)
+        whole = torch.from_numpy(audio[None, : len(audio) // model.config.hop_length * model.config.hop_length])
+        latents, _ = model.encode(whole, model.fresh_encoder(1))
+        speakers.append(np.where(latents[0].numpy() > 0, 1, -1))
     return speakers, bits
 
 
@@ -88,8 +88,8 @@ def read_stretch(path: Path, rng: np.random.Generator) -> np.ndarray:
 
 
 def with_past(speakers: list[np.ndarray], look_back: int) -> tuple[Tensor, Tensor]:
-    """What is known before each frame, ``[frames, look_back * bits]``, and its signs, ``[frames, bits]``: block by block,
-    since a block knows nothing of the one before it."""
+    """What is known before each frame, ``[frames, look_back * bits]``, and its signs, ``[frames, bits]``. A block knows
+    nothing of the one before it."""
     before, now = [], []
     for signs in speakers:
         for block in np.split(signs, range(FRAMES_PER_BLOCK, len(signs), FRAMES_PER_BLOCK)):
@@ -145,9 +145,7 @@ def main() -> None:
     rest = [signs for index, signs in enumerate(speakers) if index % HELD_OUT_SHARE]
     file = train(rest, bits, arguments.look_back, arguments.hidden, arguments.epochs)
     arguments.target.write_bytes(file)
-    print(
-        f"{len(speakers)} speakers; coded to {share(file, rest):.4f} of raw, held-out speakers {share(file, held_out):.4f}"
-    )
+    print(f"{len(speakers)} speakers; to {share(file, rest):.4f} of raw, those held out {share(file, held_out):.4f}")
     print(hashlib.sha256(file).hexdigest())
 
 

@@ -208,7 +208,7 @@ class File:
         self.predictor = predictor
         same = predictor is not None and predictor.digest == self.header.fields["predictor_digest"]
         frame_bits = self.header.per_frame * self.header.bits
-        need(not self.header.coded or same and predictor.bits == frame_bits, "not the right predictor")
+        need(not self.header.coded or (same and predictor.bits == frame_bits), "not the right predictor")
         self.blocks: dict[int, list[int]] = {}
         self.next = 0  # e in section 10
         self.frames = 0
