@@ -4,11 +4,11 @@ back) and ``container`` (which keeps tokens)."""
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
+from hac_cli import predictors
 from hac_cli.audio import (
     AudioReader,
     AudioWriter,
@@ -21,14 +21,15 @@ from hac_cli.audio import (
     to_mono,
 )
 from hac_cli.codec import decoder_stream, encoder_stream
-from hac_cli.container import CODEC_SAMPLE_RATE, Header, Reader, Summary, Writer
-from hac_cli.errors import CorruptError
+from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Reader, Summary, Writer
+from hac_cli.errors import ModelError
 from hac_cli.model import released
 from hac_cli.model.engine import DEFAULT_ENGINE
-from hac_cli.model.stream import FRAMES_PER_CALL, DecoderStream, EncoderStream
+from hac_cli.model.stream import FRAMES_PER_CALL, EncoderStream
+from hac_cli.player import Player, Window
 
-FRAMES_PER_BLOCK = 150
-LIVE_FRAMES_PER_BLOCK = 6
+FILE_BLOCK, STREAM_BLOCK, LIVE_BLOCK = 300, 150, 6
+"""Frames of a block in a file, in a stream, where nothing comes out before a block is full, and live: 4 s, 2 s, 80 ms."""
 
 Progress = Callable[[int], None]
 
@@ -36,7 +37,8 @@ Progress = Callable[[int], None]
 @dataclass(frozen=True)
 class Result:
     """What ``compress`` or ``decompress`` did. ``samples`` are per channel at ``sample_rate``; ``warning`` is set
-    when the input ended before it should and was coded as far as it went."""
+    when the input ended before it should and was coded as far as it went; ``lost`` is what
+    ``recover`` had to conceal, from and to second."""
 
     samples: int
     sample_rate: int
@@ -45,6 +47,7 @@ class Result:
     payload_bytes: int
     model: str
     warning: str | None = None
+    lost: tuple[tuple[float, float], ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -67,6 +70,7 @@ def compress(
     model: str = released.DEFAULT_MODEL,
     mono: bool = False,
     raw: RawFormat | None = None,
+    payload: str = "coded",
     frames_per_block: int | None = None,
     live: bool = False,
     engine: str = DEFAULT_ENGINE,
@@ -74,16 +78,19 @@ def compress(
 ) -> Result:
     """Codes a recording into a ``.hac`` file or stream, block by block, in bounded memory.
 
-    Blocks are of 2 s, or of 80 ms if ``live``: then each is coded and written as soon as its audio is there, where
-    otherwise a second of audio is coded at a time, which is faster.
+    ``source`` and ``sink`` are paths or binary streams (which stay open). ``payload``: "raw" leaves out the entropy
+    coding that makes files smaller. If ``frames_per_block`` is not given, a stream's blocks are shorter than a file's.
+    ``live``: every block is coded and written as soon as its audio is there, and blocks are short; otherwise a second
+    of audio is coded at a time, which is faster.
 
-    ``source`` and ``sink`` are paths or binary streams (which stay open). Raises InputError for what isn't audio
-    that can be read, OutputError for what can't be written, ModelError for an unknown model.
+    Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
+    unknown model.
     """
     chosen = released.find(model)
-    frames_per_block = frames_per_block or (LIVE_FRAMES_PER_BLOCK if live else FRAMES_PER_BLOCK)
+    usual_block = LIVE_BLOCK if live else FILE_BLOCK if isinstance(sink, str | os.PathLike) else STREAM_BLOCK
     with contextlib.ExitStack() as stack:
         reader = source if isinstance(source, AudioReader) else stack.enter_context(AudioReader(source, raw))
+        predictor = predictors.for_model(model) if payload == "coded" else None
         header = Header(
             sample_rate=reader.sample_rate,
             channels=1 if mono else reader.channels,
@@ -91,11 +98,14 @@ def compress(
             weights_digest=chosen.short_digest,
             bits_per_token=chosen.bits_per_token,
             hop_length=chosen.config.hop_length,
-            frames_per_block=frames_per_block,
+            frames_per_block=frames_per_block or usual_block,
             pre_skip=chosen.config.look_ahead,
+            payload_coding=PREDICTED if predictor else RAW,
+            predictor_digest=predictor.digest if predictor else None,
             total_samples=reader.samples_expected,
+            version=0x11 if predictor else 0x10,
         )
-        writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(sink))), header)
+        writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(sink))), header, predictor)
         stream = encoder_stream(header.channels, model=chosen.name, engine=engine,
                                 frames_per_call=_frames_per_call(header, live))  # fmt: skip
         _encode_blocks(reader, writer, stream, mono, progress)
@@ -122,6 +132,9 @@ def decompress(
     format: str | None = None,
     raw: RawFormat | None = None,
     subtype: str | None = None,
+    start: float = 0.0,
+    duration: float | None = None,
+    recover: bool = False,
     live: bool = False,
     engine: str = DEFAULT_ENGINE,
     progress: Progress | None = None,
@@ -130,45 +143,41 @@ def decompress(
 
     With ``live``, audio comes out after every block, where otherwise a second is decoded at a time, which is faster.
     ``format``, ``raw`` and ``subtype`` are those of ``AudioWriter``: by the target's extension, WAV to a stream.
-    Raises CorruptError at the first damage (what was written until then is incomplete), ModelError when the
-    model or its weights are not those the file was made with, OutputError for what can't be written.
+    ``start`` and ``duration``, in seconds, decode a part: the same samples as of the whole, but for the last bits;
+    blocks that are not needed are not decoded. With ``recover``, what is damaged is faded out and in, in its full
+    length, and told in ``Result.lost``; where the end is missing, the length is the one announced, if any.
+
+    Raises CorruptError at the first damage without ``recover`` (what was written until then is incomplete), ModelError
+    when the model, its weights or its predictor are not those the file was made with, OutputError for what can't be
+    written, UsageError for a start behind the end.
     """
     with contextlib.closing(ByteSource(source)) as file:
-        reader = Reader(file)
+        damages: list[Damage] = []
+        reader = open_reader(file, damages.append if recover else None)
         header = reader.header
         chosen = released.find_for_file(header.model_id, header.weights_digest)
         chosen.check_layout(header.bits_per_token, header.tokens_per_frame, header.hop_length, header.pre_skip)
         stream = decoder_stream(header.channels, model=chosen.name, engine=engine,
                                 frames_per_call=_frames_per_call(header, live))  # fmt: skip
-        samples = header.total_samples
+        window = Window.of_seconds(start, duration, header.sample_rate)
         with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=raw, subtype=subtype,
-                         samples=samples) as writer:  # fmt: skip
-            _decode_blocks(reader, writer, stream, progress)
-    assert reader.summary is not None
-    return _result(header, reader.summary, chosen.name)
+                         samples=window.samples(header.total_samples)) as writer:  # fmt: skip
+            player = Player(reader, damages, stream)
+            for audio in player.audio(window):
+                writer.write(audio)
+                if progress:
+                    progress(writer.samples_written)
+    return Result(writer.samples_written, header.sample_rate, header.channels, reader.bytes_read, reader.payload_bytes,
+                  chosen.name, lost=player.lost)  # fmt: skip
 
 
-def _decode_blocks(reader: Reader, writer: AudioWriter, stream: DecoderStream, progress: Progress | None) -> None:
-    """The audio of the last frame is held back: only the end block tells how many samples it is worth."""
-    resampler = Resampler(CODEC_SAMPLE_RATE, reader.header.sample_rate, reader.header.channels)
-    last_frame = -(-reader.header.hop_length * reader.header.sample_rate // CODEC_SAMPLE_RATE) + 1
-    held = np.zeros((reader.header.channels, 0), np.float32)
-    for block in reader:
-        audio = np.concatenate([held, resampler.process(stream.push(block.tokens))], 1)
-        ready = max(0, audio.shape[1] - last_frame)
-        writer.write(audio[:, :ready])
-        held = audio[:, ready:]
-        if progress:
-            progress(writer.samples_written)
-    assert reader.summary is not None
-    samples = reader.summary.samples
-    due = samples - writer.samples_written
-    rest = np.concatenate([held, resampler.process(stream.flush()), resampler.flush()], 1)
-    if not 0 <= due <= rest.shape[1]:
-        raise CorruptError(f"its frames don't fit the {samples} samples that it says")
-    writer.write(rest[:, :due])
-    if progress:
-        progress(samples)
+def open_reader(file: ByteSource, on_damage: Callable[[Damage], None] | None = None) -> Reader:
+    """A reader that gives tokens. Raises CorruptError for the header, ModelError if the predictor is not installed."""
+    reader = Reader(file, on_damage, predictors.for_header)
+    if not reader.gives_tokens:
+        released.find_for_file(reader.header.model_id, reader.header.weights_digest)
+        raise ModelError("was made with another predictor of its model; use the version of hac-cli that made it")
+    return reader
 
 
 def _frames_per_call(header: Header, live: bool) -> int:

@@ -19,14 +19,19 @@ ALLOWED = {
     "model": set(),
     "losses": {"model.config"},
     "codec": {"model"},
-    "recordings": {"codec", "audio", "container", "model"},
-    "eval": {"codec", "audio", "model.released", "model.engine"},
-    "train": {"model", "losses", "audio", "eval.metrics"},
+    "predictors": {"container", "model"},
+    "player": {"audio", "container", "model"},
+    "recordings": {"codec", "predictors", "player", "audio", "container", "model"},
+    "editing": {"predictors", "audio", "container"},
+    "eval": {"codec", "recordings", "audio", "model.released", "model.engine"},
+    "train": {"model", "losses", "audio", "container", "eval.metrics"},
     "batch": {"codec", "recordings", "audio", "container", "model.released"},
     "cli": {
         "batch",
         "codec",
         "recordings",
+        "predictors",
+        "editing",
         "eval",
         "train",
         "audio",
@@ -36,7 +41,7 @@ ALLOWED = {
     },
 }
 PUBLIC = {"", "__version__", *hac_cli.__all__}  # of the package itself, which hands on what codec has
-WITHOUT_TORCH = ("errors", "container", "audio", "batch", "cli")
+WITHOUT_TORCH = ("errors", "container", "audio", "predictors", "player", "batch", "cli")
 
 
 def imports_of(file: Path) -> set[str]:

@@ -8,7 +8,7 @@ import click
 
 from hac_cli.cli import files
 from hac_cli.cli.batch import batch_compress, recursive, recursive_option
-from hac_cli.cli.console import Console, Duration, common_options, count, engine_options
+from hac_cli.cli.console import TIME, Console, common_options, count, engine_options
 from hac_cli.errors import InputError
 
 
@@ -17,10 +17,11 @@ from hac_cli.errors import InputError
 @click.argument("target", metavar="[OUT]", type=click.Path(), required=False)
 @click.option("--mono", is_flag=True, help="Mix all channels down to one.")
 @click.option("--model", metavar="NAME", help="The model to code with, one of `hac models`.")
+@click.option("--payload", type=click.Choice(["coded", "raw"]), default="coded", help="raw: without entropy coding.")
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="IN is headerless PCM, such as 24000:1:s16.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @click.option("--live", is_flag=True, help="Code every block at once, in blocks of 80 ms unless --block is given.")
-@click.option("--block", type=Duration(), help="Audio in a block, such as 40ms; 2s unless told.")
+@click.option("--block", type=TIME, metavar="TIME", help="Audio in a block, such as 40ms; 2s unless told.")
 @recursive_option
 @engine_options
 @common_options
@@ -31,6 +32,7 @@ def compress(
     target: str | None,
     mono: bool,
     model: str | None,
+    payload: str,
     raw: str | None,
     force: bool,
     live: bool,
@@ -63,6 +65,7 @@ def compress(
                     sink,
                     model=chosen.name,
                     mono=mono,
+                    payload=payload,
                     live=live,
                     frames_per_block=frames_per_block,
                     engine=engine,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
+import re
 import sys
 import time
 import traceback
@@ -82,6 +82,26 @@ class Console:
             yield advance
 
 
+class _Time(click.ParamType):
+    """Seconds, from ``12.5``, ``40ms``, ``2s``, ``3:12.5`` or ``1:02:03``."""
+
+    name = "time"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        if match := re.fullmatch(r"(\d+(?:\.\d*)?)ms", value):
+            return float(match[1]) / 1000
+        match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)s?", value)
+        if not match:
+            self.fail(f"{value!r} is no time; write 40ms, 2s, MM:SS or H:MM:SS", parameter, context)
+        hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        return 3600 * hours + 60 * minutes + seconds
+
+
+TIME = _Time()
+
+
 def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
@@ -89,27 +109,6 @@ def count(number: int, noun: str) -> str:
 def _to_stderr(text: str) -> None:
     with contextlib.suppress(OSError):  # nobody there to read it is no reason to fail
         click.echo(text, err=True)
-
-
-class Duration(click.ParamType[float]):
-    """Seconds, from ``40ms``, ``2s``, ``1.5``, ``2:30`` or ``1:02:03``."""
-
-    name = "duration"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
-        try:
-            text = str(value)
-            if text.endswith("ms"):
-                seconds = float(text[:-2]) / 1000
-            else:
-                seconds = sum(
-                    float(part) * 60**place for place, part in enumerate(text.removesuffix("s").split(":")[::-1])
-                )
-        except ValueError:
-            self.fail(f"{value!r} is no duration; write 40ms, 2s, 2:30 or 1:02:03", parameter, context)
-        if not 0 <= seconds < math.inf:
-            self.fail(f"{value!r} is no duration that can be", parameter, context)
-        return seconds
 
 
 def engine_options(command: Command) -> Command:

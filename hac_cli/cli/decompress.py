@@ -10,13 +10,17 @@ import click
 
 from hac_cli.cli import files
 from hac_cli.cli.batch import batch_decompress, recursive, recursive_option
-from hac_cli.cli.console import Advance, Console, common_options, count, engine_options
+from hac_cli.cli.console import TIME, Advance, Console, common_options, count, engine_options
+from hac_cli.errors import CorruptError
 
 
 @click.command(cls=recursive(batch_decompress))
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("target", metavar="[OUT]", type=click.Path(), required=False)
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="OUT is headerless PCM, such as 24000:1:s16.")
+@click.option("--start", type=TIME, default=0.0, metavar="TIME", help="Begin there: seconds, MM:SS or H:MM:SS.")
+@click.option("--duration", type=TIME, metavar="TIME", help="Decode no more than that.")
+@click.option("--recover", is_flag=True, help="Decode a damaged file, too: what is lost fades out and in.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @click.option("--live", is_flag=True, help="Give out audio after every block, not every second.")
 @recursive_option
@@ -24,7 +28,16 @@ from hac_cli.cli.console import Advance, Console, common_options, count, engine_
 @common_options
 @click.pass_obj
 def decompress(
-    console: Console, source: str, target: str | None, raw: str | None, force: bool, live: bool, engine: str
+    console: Console,
+    source: str,
+    target: str | None,
+    raw: str | None,
+    start: float,
+    duration: float | None,
+    recover: bool,
+    force: bool,
+    live: bool,
+    engine: str,
 ) -> None:
     """Decompress a .hac file.
 
@@ -32,28 +45,44 @@ def decompress(
     channels of the original, in the format of its extension: .wav, .flac, .ogg, .opus, .mp3, ... - is standard
     input or standard output; pipes get WAV. The rate and channels of --raw must be the recording's, which
     `hac info` tells.
+
+    With --recover a damaged file gives its full length, too, with silence where it is damaged; the exit code is 5, and
+    the places are named.
     """
     plan = files.make_plan(source, target, ".raw" if raw else ".wav", force)
     from hac_cli.audio import RawFormat
 
     layout = RawFormat.parse(raw) if raw else None
     with plan.named_errors(), files.writing(plan.target) as sink, files.reading(plan.source) as stream:
-        progress_bar = _progress(console, plan.source_name, stream)
+        progress_bar = _progress(console, plan.source_name, stream, whole=not start and duration is None)
         from hac_cli import recordings
 
         with progress_bar as progress:
             started = time.perf_counter()
-            result = recordings.decompress(stream, sink, raw=layout, live=live, engine=engine, progress=progress)
+            result = recordings.decompress(
+                stream,
+                sink,
+                raw=layout,
+                start=start,
+                duration=duration,
+                recover=recover,
+                live=live,
+                engine=engine,
+                progress=progress,
+            )
     speed = result.seconds / (time.perf_counter() - started)
     channels = count(result.channels, "channel")
     console.say(
         f"{plan.source_name} -> {plan.target_name}: {result.seconds:.2f} s, {result.sample_rate} Hz, {channels}, "
-        f"from {result.bitrate / 1000:.3f} kbit/s, {speed:.1f}x real time"
+        f"{speed:.1f}x real time"
     )
-    console.detail(f"model {result.model}, payload {result.payload_bitrate / 1000:.3f} kbit/s")
+    console.detail(f"model {result.model}")
+    if result.lost:
+        places = ", ".join(f"{first:.2f} s to {last:.2f} s" for first, last in result.lost)
+        raise CorruptError(f"is damaged; recovered but for {places}", plan.source_name)
 
 
-def _progress(console: Console, name: str, stream: BinaryIO) -> AbstractContextManager[Advance | None]:
+def _progress(console: Console, name: str, stream: BinaryIO, whole: bool) -> AbstractContextManager[Advance | None]:
     """Looks at the header first, where the stream can be turned back; so its errors need not wait for torch."""
     if not stream.seekable():
         return nullcontext()
@@ -64,4 +93,4 @@ def _progress(console: Console, name: str, stream: BinaryIO) -> AbstractContextM
     header = Reader(stream).header
     released.find_for_file(header.model_id, header.weights_digest)
     stream.seek(start)
-    return console.progress(name, header.total_samples, header.sample_rate)
+    return console.progress(name, header.total_samples if whole else None, header.sample_rate)

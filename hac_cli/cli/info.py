@@ -31,6 +31,8 @@ def info(console: Console, paths: tuple[str, ...], as_json: bool) -> None:
 
 def _describe(report: Report) -> Facts:
     """Everything that is known about a file; None for what only a missing end block could tell."""
+    from hac_cli.container import PAYLOAD_CODINGS
+
     header, summary = report.header, report.summary
     return {
         "format_version": f"{header.version >> 4}.{header.version & 0x0F}",
@@ -46,6 +48,7 @@ def _describe(report: Report) -> Facts:
         "blocks": report.blocks,
         "frames_per_block": header.frames_per_block,
         "bits_per_token": header.bits_per_token,
+        "payload_coding": PAYLOAD_CODINGS[header.payload_coding],
         "file_bytes": report.bytes_read,
         "payload_bytes": summary.payload_bytes if summary else None,
         "bitrate": summary.bitrate if summary else None,
@@ -68,10 +71,11 @@ def _as_text(name: str, facts: Facts) -> str:
         frames = count(facts["frames"], "frame")
     if facts["bitrate"] is not None:
         rate = f", {facts['bitrate'] / 1000:.3f} kbit/s (payload {facts['payload_bitrate'] / 1000:.3f} kbit/s)"
+    coding = facts["payload_coding"]
     return (
         f"{name}\n"
         f"  model      {model}, weights {facts['weights_digest']} ({installed})\n"
         f"  recording  {facts['sample_rate']} Hz, {count(facts['channels'], 'channel')}, {length}\n"
-        f"  tokens     {frames} in {count(facts['blocks'], 'block')} of up to {facts['frames_per_block']}\n"
+        f"  tokens     {frames} in {count(facts['blocks'], 'block')} of up to {facts['frames_per_block']}, {coding}\n"
         f"  size       {facts['file_bytes']} bytes{rate}"
     )

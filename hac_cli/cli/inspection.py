@@ -24,15 +24,17 @@ def inspect(
     schema: str | None,
     describe: Callable[[Report], Facts],
     as_text: Callable[[str, Facts], str],
+    with_tokens: bool = False,
 ) -> None:
     """Show what ``describe`` finds in each file: as JSON of that schema, or by ``as_text(name, facts)`` if None.
+    ``with_tokens``: coded tokens are decoded and checked as well, where their predictor is installed.
 
     Goes on after files that fail. The exit code is theirs if they all fail alike, and 1 if not.
     """
     codes = set()
     for path in paths:
         name = files.input_name(path)
-        facts, failure = _examine(path, name, describe)
+        facts, failure = _examine(path, name, describe, with_tokens)
         if schema:
             console.show(json.dumps({"schema": schema, "file": name, **facts}))
         elif "error" not in facts and not console.quiet:
@@ -44,15 +46,18 @@ def inspect(
         raise click.exceptions.Exit(codes.pop() if len(codes) == 1 else HacError.exit_code)
 
 
-def _examine(path: str, name: str, describe: Callable[[Report], Facts]) -> tuple[Facts, HacError | None]:
+def _examine(
+    path: str, name: str, describe: Callable[[Report], Facts], with_tokens: bool
+) -> tuple[Facts, HacError | None]:
     """What is known of a file, and what is wrong with it; no more than that if it can't be read at all."""
+    from hac_cli import predictors
     from hac_cli.container import verify
 
     try:
         with files.reading(path) as stream:
-            report = verify(stream)
+            report = verify(stream, predictors.for_header if with_tokens else None)
     except HacError as error:
         error.path = name
         return {"ok": False, "error": error.message, "exit_code": error.exit_code}, error
-    damage = CorruptError("is damaged; copy it again from where it came from", name)
+    damage = CorruptError("is damaged; copy it again, or decompress it with --recover", name)
     return {"ok": report.ok, **describe(report)}, None if report.ok else damage

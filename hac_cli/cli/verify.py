@@ -25,13 +25,14 @@ def verify(console: Console, paths: tuple[str, ...], as_json: bool) -> None:
 
     - is standard input. Says OK, or lists what is damaged, with exit code 5.
     """
-    inspect(console, paths, SCHEMA if as_json else None, _describe, _as_text)
+    inspect(console, paths, SCHEMA if as_json else None, _describe, _as_text, with_tokens=True)
 
 
 def _describe(report: Report) -> Facts:
     return {
         "seconds": report.summary.seconds if report.summary else None,
         "blocks": report.blocks,
+        "tokens_checked": report.tokens_checked,
         "damages": [_place(damage, report.header) for damage in report.damages],
     }
 
@@ -54,7 +55,8 @@ def _place(damage: Damage, header: Header) -> Facts:
 
 def _as_text(name: str, facts: Facts) -> str:
     if facts["ok"]:
-        return f"{name}: OK, {facts['seconds']:.2f} s in {count(facts['blocks'], 'block')}"
+        checked = "" if facts["tokens_checked"] else "; its tokens were not checked, the model is not installed"
+        return f"{name}: OK, {facts['seconds']:.2f} s in {count(facts['blocks'], 'block')}{checked}"
     return "\n".join([f"{name}: DAMAGED, {count(facts['blocks'], 'good block')}", *map(_line, facts["damages"])])
 
 

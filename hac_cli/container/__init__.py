@@ -4,8 +4,10 @@
 """
 
 from hac_cli.container.header import Header
-from hac_cli.container.reader import Block, Damage, Reader
-from hac_cli.container.registry import CODEC_SAMPLE_RATE, FORMAT_VERSION, MODELS
+from hac_cli.container.pieces import Block, Damage
+from hac_cli.container.predictor import Predictor
+from hac_cli.container.reader import Reader
+from hac_cli.container.registry import CODEC_SAMPLE_RATE, FORMAT_VERSION, MODELS, PAYLOAD_CODINGS, PREDICTED, RAW
 from hac_cli.container.summary import Summary
 from hac_cli.container.verify import Report, verify
 from hac_cli.container.writer import Writer
@@ -14,9 +16,13 @@ __all__ = [
     "CODEC_SAMPLE_RATE",
     "FORMAT_VERSION",
     "MODELS",
+    "PAYLOAD_CODINGS",
+    "PREDICTED",
+    "RAW",
     "Block",
     "Damage",
     "Header",
+    "Predictor",
     "Reader",
     "Report",
     "Summary",

@@ -5,10 +5,14 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from numpy.typing import NDArray
+
+from hac_cli.container.coding import pack_coded, unpack_coded
 from hac_cli.container.header import Header
-from hac_cli.container.packing import TokenDigest
+from hac_cli.container.packing import TokenDigest, Tokens, pack_raw, unpack_raw
+from hac_cli.container.predictor import Predictor
 from hac_cli.errors import CorruptError
 
 SYNC = b"\xf5\xb1"  # F5 never occurs in UTF-8, and the pair does not overlap itself
@@ -20,6 +24,7 @@ DATA = 0x01
 END = 0x02
 SKIPPABLE = 0x80
 _KIND_BITS = 0x8F  # the rest of the byte, bits 4 to 6, are flags
+CODED = 0x20  # flag of a data block: the payload is coded as the header says, not raw
 SHORT = 0x10  # flag of a data block: fewer frames than usual, counted by the payload's first two bytes
 
 MAX_BLOCKS = 1 << 32
@@ -108,21 +113,30 @@ def _checksum(header_crc: int, data: bytes, number: int | None = None) -> int:
     return state if number is None else zlib.crc32(_U32.pack(number), state)
 
 
-def pack_data(raw: bytes, frames: int, header: Header) -> tuple[int, bytes]:
-    """Tag and payload of a data block that holds ``frames`` frames, given the frames' coded bytes."""
+def pack_data(tokens: NDArray[Any], header: Header, predictor: Predictor | None) -> tuple[int, bytes]:
+    """Tag and payload of a data block; coded if there is a predictor and that makes it smaller."""
+    tag, data, frames = DATA, pack_raw(tokens, header), tokens.shape[1]
+    if predictor and len(coded := pack_coded(tokens, header, predictor)) < len(data):
+        tag, data = DATA | CODED, coded
     if frames == header.frames_per_block:
-        return DATA, raw
-    return DATA | SHORT, _U16.pack(frames) + raw
+        return tag, data
+    return tag | SHORT, _U16.pack(frames) + data
 
 
-def unpack_data(block: BlockHeader, payload: bytes, header: Header) -> tuple[int, bytes]:
-    """Number of frames and their coded bytes. Raises CorruptError where the count breaks the limits."""
-    if not block.flags & SHORT:
-        return header.frames_per_block, payload
-    frames: int = _U16.unpack_from(payload)[0]
-    if not 0 < frames < header.frames_per_block:
-        raise CorruptError("a short block's number of frames is out of its limits")
-    return frames, payload[_U16.size :]
+def unpack_data(
+    block: BlockHeader, payload: bytes, header: Header, predictor: Predictor | None
+) -> tuple[int, Tokens | None]:
+    """Number of frames, and their tokens: None in a coded block without its predictor. Raises CorruptError."""
+    frames = header.frames_per_block
+    if block.flags & SHORT:
+        frames, payload = _U16.unpack_from(payload)[0], payload[_U16.size :]
+        if not 0 < frames < header.frames_per_block:
+            raise CorruptError("a short block's number of frames is out of its limits")
+    if not block.flags & CODED:
+        return frames, unpack_raw(payload, frames, header)
+    if len(payload) >= header.raw_size(frames):
+        raise CorruptError("a coded payload is not smaller than a raw one")
+    return frames, unpack_coded(payload, frames, header, predictor) if predictor else None
 
 
 class End(NamedTuple):
@@ -157,8 +171,9 @@ END_SIZE = _END.size
 
 def length_fits(block: BlockHeader, header: Header) -> bool:
     """Whether a block's payload length is possible: asked before the payload is waited for."""
-    if block.kind == DATA and block.flags & SHORT:
-        return _U16.size < block.length <= _U16.size + header.raw_size(header.frames_per_block - 1)
     if block.kind == DATA:
-        return block.length == header.raw_size(header.frames_per_block)
+        short = bool(block.flags & SHORT)
+        most = header.raw_size(header.frames_per_block - short)
+        least = 0 if block.flags & CODED else 1 if short else most
+        return least <= block.length - _U16.size * short <= most - bool(block.flags & CODED)
     return block.kind != END or block.length == END_SIZE

@@ -6,8 +6,8 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from hac_cli.container.packing import PAYLOAD_CODINGS
-from hac_cli.container.registry import CODEC_SAMPLE_RATE, FORMAT_VERSION, MODELS
+from hac_cli.container.predictor import DIGEST_SIZE as PREDICTOR_DIGEST_SIZE
+from hac_cli.container.registry import CODEC_SAMPLE_RATE, FORMAT_VERSION, MODELS, PAYLOAD_CODINGS, PREDICTED, RAW
 from hac_cli.container.source import Source
 from hac_cli.errors import CorruptError, UsageError
 
@@ -27,7 +27,8 @@ class Header:
 
     ``sample_rate`` (Hz), ``channels`` and ``total_samples`` (per channel; None: not known when writing began)
     are those of the original recording; ``hop_length`` and ``pre_skip`` count samples at ``CODEC_SAMPLE_RATE``.
-    ``weights_digest`` is the first 8 bytes of the SHA-256 of the weights file.
+    ``weights_digest`` is the first 8 bytes of the SHA-256 of the weights file, ``predictor_digest`` the first 4 of the
+    predictor's; that is there in payload coding 1 alone.
 
     Raises UsageError where a value is outside the format's limits.
     """
@@ -41,7 +42,8 @@ class Header:
     hop_length: int = 320
     frames_per_block: int = 150
     pre_skip: int = 0
-    payload_coding: int = 0
+    payload_coding: int = RAW
+    predictor_digest: bytes | None = None
     total_samples: int | None = None
     compatible_flags: int = 0
     version: int = FORMAT_VERSION
@@ -67,6 +69,10 @@ class Header:
             raise UsageError(f"weights_digest must be {DIGEST_SIZE} bytes, not {len(self.weights_digest)}")
         if self.payload_coding not in PAYLOAD_CODINGS:
             raise UsageError(f"payload coding {self.payload_coding} is not known")
+        digest = self.predictor_digest
+        expected = None if self.payload_coding == RAW else PREDICTOR_DIGEST_SIZE
+        if (None if digest is None else len(digest)) != expected:
+            raise UsageError(f"predictor_digest must be {PREDICTOR_DIGEST_SIZE} bytes, and none with raw payloads")
         if self.total_samples is not None and not 0 <= self.total_samples < _UNKNOWN_TOTAL:
             raise UsageError(f"total_samples must be 0 to 2^64 - 2, not {self.total_samples}")
         if self.raw_size(self.frames_per_block) > MAX_PAYLOAD:
@@ -98,15 +104,21 @@ class Header:
         """Most samples per channel, at the original rate, that a file of ``frames`` frames may claim."""
         return (frames + 1) * self.hop_length * self.sample_rate // CODEC_SAMPLE_RATE
 
+    @property
+    def size(self) -> int:
+        """Bytes of the header that :meth:`pack` gives."""
+        return HEADER_SIZE + len(self.predictor_digest or b"")
+
     def pack(self) -> bytes:
-        """The 44 bytes of the header, its CRC included."""
+        """The bytes of the header, its CRC included."""
         total = _UNKNOWN_TOTAL if self.total_samples is None else self.total_samples
         data = _LAYOUT.pack(
-            MAGIC, self.version, HEADER_SIZE, self.compatible_flags, 0, self.sample_rate,
+            MAGIC, self.version, self.size, self.compatible_flags, 0, self.sample_rate,
             self.channels, self.bits_per_token, self.tokens_per_frame, self.payload_coding,
             self.hop_length, self.frames_per_block, self.pre_skip, self.model_id,
             self.weights_digest, total,
         )  # fmt: skip
+        data += self.predictor_digest or b""
         return data + _CRC.pack(zlib.crc32(data))
 
     @classmethod
@@ -130,6 +142,9 @@ class Header:
             raise CorruptError(f"it needs features 0x{incompatible_flags:02x}: made by a newer HAC; update")
         if payload_coding not in PAYLOAD_CODINGS:
             raise CorruptError(f"payload coding {payload_coding} is not known: made by a newer HAC; update")
+        predictor_digest = None
+        if payload_coding == PREDICTED:
+            predictor_digest = data[_LAYOUT.size : -_CRC.size][:PREDICTOR_DIGEST_SIZE]
         try:
             return cls(
                 sample_rate=sample_rate,
@@ -142,6 +157,7 @@ class Header:
                 frames_per_block=frames_per_block,
                 pre_skip=pre_skip,
                 payload_coding=payload_coding,
+                predictor_digest=predictor_digest,
                 total_samples=None if total == _UNKNOWN_TOTAL else total,
                 compatible_flags=compatible_flags,
                 version=version,

@@ -1,4 +1,4 @@
-"""Payload codings: between tokens ``[channels, frames, tokens_per_frame]`` and the bytes of a data block.
+"""Payload coding 0: tokens ``[channels, frames, tokens_per_frame]`` as they are, and their digest.
 
 In the payload tokens stand frame by frame, in a frame channel by channel, in a channel token by token.
 """
@@ -6,8 +6,7 @@ In the payload tokens stand frame by frame, in a frame channel by channel, in a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,17 +47,6 @@ def unpack_raw(payload: bytes, frames: int, header: Header) -> Tokens:
     flat[:, : packed.shape[1]] = packed
     tokens = flat.view("<u4").reshape(frames, header.channels, header.tokens_per_frame)
     return np.ascontiguousarray(tokens.transpose(1, 0, 2), dtype=np.int32)
-
-
-class PayloadCoding(NamedTuple):
-    """How tokens become a payload: ``pack(tokens, header)`` and ``unpack(payload, frames, header)``."""
-
-    name: str
-    pack: Callable[[NDArray[Any], Header], bytes]
-    unpack: Callable[[bytes, int, Header], Tokens]
-
-
-PAYLOAD_CODINGS: dict[int, PayloadCoding] = {0: PayloadCoding("raw", pack_raw, unpack_raw)}
 
 
 class TokenDigest:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from hac_cli.container.blocks import (
     BLOCK_HEADER_SIZE,
+    CODED,
     CRC_SIZE,
     DATA,
     END,
@@ -22,35 +23,14 @@ from hac_cli.container.blocks import (
     length_fits,
     unpack_data,
 )
-from hac_cli.container.header import read_header
-from hac_cli.container.packing import PAYLOAD_CODINGS, TokenDigest, Tokens
+from hac_cli.container.header import Header, read_header
+from hac_cli.container.packing import TokenDigest
+from hac_cli.container.pieces import Block, Damage
+from hac_cli.container.predictor import Predictor
+from hac_cli.container.registry import RAW
 from hac_cli.container.source import Readable, Source
 from hac_cli.container.summary import Summary
 from hac_cli.errors import CorruptError
-
-
-@dataclass(frozen=True)
-class Block:
-    """One data block: its number, from 0, and its tokens, int32 ``[channels, frames, tokens_per_frame]``.
-
-    Its first frame is ``number * frames_per_block``.
-    """
-
-    number: int
-    tokens: Tokens
-
-
-@dataclass(frozen=True)
-class Damage:
-    """Frames that could not be read, from ``first_frame`` on.
-
-    ``frames`` is None where the file ends without saying how many are missing, and 0 where no token was lost
-    (foreign bytes between blocks, say).
-    """
-
-    first_frame: int
-    frames: int | None
-    reason: str
 
 
 class _Truncated(CorruptError):
@@ -66,7 +46,7 @@ class _Found(NamedTuple):
 
     number: int
     size: int
-    content: Tokens | End | None
+    content: Block | End | None
 
 
 class Reader:
@@ -78,22 +58,40 @@ class Reader:
     Tolerant, with it: reading goes on at the next good block, and each gap is handed to ``on_damage`` before the
     block behind it is given; nothing raises once the header is read. ``summary`` stays None without an end block.
 
+    ``predictor`` finds the one that the header names, which tokens of payload coding 1 need; without it, or where it
+    gives None, such blocks are checked, but for their tokens: quick, and enough to know what a file holds.
+
     Only ``read(n)`` of the source is used, never for bytes beyond the current block; what is kept stays under
     about 64 KiB and a block's tokens. The constructor raises CorruptError where no header that can be read here
     stands. OSErrors pass through.
     """
 
-    def __init__(self, source: Readable, on_damage: Callable[[Damage], None] | None = None) -> None:
+    def __init__(
+        self,
+        source: Readable,
+        on_damage: Callable[[Damage], None] | None = None,
+        predictor: Callable[[Header], Predictor | None] | None = None,
+    ) -> None:
         self._source = Source(source)
         self.header, self._header_crc = read_header(self._source)
+        coded = self.header.predictor_digest is not None
+        self._predictor = predictor(self.header) if predictor and coded else None
+        self.gives_tokens = not coded or self._predictor is not None
+        if self._predictor and self._predictor.bits != self.header.tokens_per_frame * self.header.bits_per_token:
+            raise CorruptError("the header is invalid: its predictor is for other tokens")
         self.summary: Summary | None = None
         self.payload_bytes = 0
         self._on_damage = on_damage
         self._next = 0  # number of the data block to come
         self._position = 0  # frames that were given or reported
-        self._whole = True  # nothing was reported
+        self._whole = True  # no block was passed over, nothing was reported
         self._ended = False
         self._digest = TokenDigest()
+
+    @property
+    def frames_passed(self) -> int:
+        """Frames that were given, reported as lost, or skipped."""
+        return self._position
 
     @property
     def bytes_read(self) -> int:
@@ -126,7 +124,28 @@ class Reader:
                 self._finish(found.content)
             else:
                 self.payload_bytes += found.size - MIN_BLOCK_SIZE
-                yield self._take(found.number, found.content)
+                yield self._take(found.content)
+
+    def skip_blocks(self, number: int) -> None:
+        """Pass over the data blocks before block ``number`` by their headers alone, for a start in the middle.
+
+        Stops earlier at the last block, and at any that is damaged, which reading on deals with. The digest cannot
+        be checked then.
+        """
+        while self._next < number:
+            start = self._source.peek(BLOCK_HEADER_SIZE)
+            try:
+                block = BlockHeader.unpack(start)
+            except (CorruptError, struct.error):
+                break
+            is_next = block.kind == DATA and not block.flags & SHORT and block.number_low == self._next & 0xFFFF
+            whole = length_fits(block, self.header) and len(self._source.peek(block.block_size)) == block.block_size
+            if not whole or not (is_next or block.skippable):
+                break
+            self._source.skip(block.block_size)
+            self._next += is_next
+            self._position = self._next * self.header.frames_per_block
+            self._whole = False
 
     def _parse(self) -> _Found:
         """The block at the front of the source; CorruptError: no good block stands there."""
@@ -154,7 +173,7 @@ class Reader:
             return range(first, first + agrees)
         return range(first, min(first + MAX_GAP, MAX_BLOCKS), 1 << 16)
 
-    def _content(self, block: BlockHeader, number: int, payload: bytes) -> Tokens | End | None:
+    def _content(self, block: BlockHeader, number: int, payload: bytes) -> Block | End | None:
         if block.skippable:
             return None
         if block.kind == END and not block.flags:
@@ -163,11 +182,12 @@ class Reader:
             if number == self._next and end.frames(self.header) != self._position:
                 raise CorruptError("it contradicts the blocks before it")
             return end
-        if block.kind == DATA and not block.flags & ~SHORT:
+        flags = SHORT if self.header.payload_coding == RAW else SHORT | CODED
+        if block.kind == DATA and not block.flags & ~flags:
             if self._position < self._next * self.header.frames_per_block:
                 raise CorruptError("it follows a short block, which must be the last")
-            frames, raw = unpack_data(block, payload, self.header)
-            return PAYLOAD_CODINGS[self.header.payload_coding].unpack(raw, frames, self.header)
+            frames, tokens = unpack_data(block, payload, self.header, self._predictor)
+            return Block(number, frames, bool(block.flags & CODED), tokens)
         raise CorruptError(f"its type 0x{block.tag:02x} is not known: made by a newer HAC; update")
 
     def _close_gap(self, found: _Found, reason: str) -> None:
@@ -181,15 +201,16 @@ class Reader:
             self._report(Damage(self._position, start - self._position, reason))
         self._next, self._position = found.number, start
 
-    def _take(self, number: int, tokens: Tokens) -> Block:
-        self._next = number + 1
-        self._position += tokens.shape[1]
-        self._digest.update(tokens)
-        return Block(number, tokens)
+    def _take(self, block: Block) -> Block:
+        self._next = block.number + 1
+        self._position += block.frames
+        if self.gives_tokens:
+            self._digest.update(block.tokens)
+        return block
 
     def _finish(self, end: End) -> None:
         self._ended = True
-        if self._whole and self._digest.digest() != end.digest:
+        if self._whole and self.gives_tokens and self._digest.digest() != end.digest:
             self._fail(Damage(0, self._position, "digest mismatch: these are not the tokens that were written"))
         if self._source.peek(1):
             self._fail(Damage(self._position, 0, "bytes follow the end block"))

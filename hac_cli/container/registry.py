@@ -5,6 +5,9 @@ from __future__ import annotations
 FORMAT_VERSION = 0x10
 """Major version in the high four bits (a reader refuses another one), minor in the low four (accepted)."""
 
+RAW, PREDICTED = 0, 1
+PAYLOAD_CODINGS = {RAW: "raw", PREDICTED: "predicted"}
+
 CODEC_SAMPLE_RATE = 24000
 """Samples a second that every model of this major version codes, whatever the recording's own rate."""
 

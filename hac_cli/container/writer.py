@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from hac_cli.container.blocks import END, MAX_BLOCKS, End, pack_block, pack_data
 from hac_cli.container.header import Header, header_crc
-from hac_cli.container.packing import PAYLOAD_CODINGS, TokenDigest
+from hac_cli.container.packing import TokenDigest
+from hac_cli.container.predictor import Predictor
 from hac_cli.container.source import Writable
 from hac_cli.container.summary import Summary
 from hac_cli.errors import UsageError
@@ -18,16 +19,20 @@ from hac_cli.errors import UsageError
 class Writer:
     """Writes header, data blocks as they fill, and the end block, flushing the sink after each.
 
-    A file is whole only after :meth:`finish`; leave it out on an error, and readers see a truncated file.
+    Payload coding 1 needs the predictor whose digest the header holds. A file is whole only after :meth:`finish`;
+    leave it out on an error, and readers see a truncated file.
     OSErrors of the sink pass through.
     """
 
-    def __init__(self, sink: Writable, header: Header) -> None:
+    def __init__(self, sink: Writable, header: Header, predictor: Predictor | None = None) -> None:
+        assert header.predictor_digest == (predictor.digest if predictor else None)
+        assert predictor is None or predictor.bits == header.tokens_per_frame * header.bits_per_token
         self.header = header
         self.blocks = 0
         self.bytes_written = 0
         self.payload_bytes = 0
         self._sink = sink
+        self._predictor = predictor
         shape = (header.channels, header.frames_per_block, header.tokens_per_frame)
         self._pending = np.empty(shape, np.int32)
         self._pending_frames = 0
@@ -86,8 +91,7 @@ class Writer:
         if self.blocks == MAX_BLOCKS - 1:
             raise UsageError("the file is full: it has as many blocks as the format can count")
         tokens = self._pending[:, : self._pending_frames]
-        raw = PAYLOAD_CODINGS[self.header.payload_coding].pack(tokens, self.header)
-        tag, payload = pack_data(raw, self._pending_frames, self.header)
+        tag, payload = pack_data(tokens, self.header, self._predictor)
         self._digest.update(tokens)
         self._emit(pack_block(self._header_crc, self.blocks, tag, payload))
         self.payload_bytes += len(payload)

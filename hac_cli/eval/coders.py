@@ -104,15 +104,15 @@ class HacCoder:
     def code(self, audio: Samples) -> Coded:
         if self.weights is not None:
             return _code_unreleased(self.weights, audio)
-        from hac_cli import codec
+        from hac_cli import recordings
 
         raw = RawFormat.parse(f"{SAMPLE_RATE}:1:f32")
         recording, file, decoded = io.BytesIO(), io.BytesIO(), io.BytesIO()
         recording.write(audio.astype("<f4").tobytes())
         recording.seek(0)
-        result = codec.compress(recording, file, model=self.model, raw=raw)
+        result = recordings.compress(recording, file, model=self.model, raw=raw)
         file.seek(0)
-        codec.decompress(file, decoded, raw=raw)
+        recordings.decompress(file, decoded, raw=raw)
         return Coded(np.frombuffer(decoded.getvalue(), "<f4"), result.file_bytes, result.payload_bytes)
 
 

@@ -1,7 +1,8 @@
 """The released models: which there are, where their weights lie, and whether those are the right ones.
 
 Weights are safetensors files in ``model/weights``; ``released.json`` beside them names each with its number in the
-container's registry and its SHA-256. Nothing here imports torch.
+container's registry and its SHA-256. With them comes a predictor of the model's tokens, which makes files smaller.
+Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class ReleasedModel:
     description: str
     parameters: int
     config: ModelConfig
+    predictor_digest: str | None = None
 
     @property
     def short_digest(self) -> bytes:
@@ -121,6 +123,7 @@ def _describe(entry: dict[str, Any]) -> ReleasedModel:
         description=entry["description"],
         parameters=int(metadata["parameters"]),
         config=ModelConfig.from_dict(json.loads(metadata["config"])),
+        predictor_digest=entry.get("predictor_sha256"),
     )
 
 
@@ -144,6 +147,20 @@ def find_for_file(model_id: int, weights_digest: bytes) -> ReleasedModel:
                 )
             return model
     raise ModelError(f"was made with model number {model_id}, which this version of hac-cli doesn't have; update it")
+
+
+def read_predictor(model: ReleasedModel) -> bytes | None:
+    """The predictor's file, None where the model has none. Raises ModelError when it is not the one released."""
+    if model.predictor_digest is None:
+        return None
+    path = model.path.with_suffix(".predictor")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"the predictor can't be read ({error.strerror}); reinstall hac-cli", str(path)) from None
+    if hashlib.sha256(data).hexdigest() != model.predictor_digest:
+        raise ModelError("the predictor is not the one that was released; reinstall hac-cli", str(path))
+    return data
 
 
 def checked_path(model: ReleasedModel) -> Path:

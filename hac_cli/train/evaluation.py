@@ -22,9 +22,9 @@ Metric = Callable[[np.ndarray, np.ndarray], float]
 METRICS: dict[str, tuple[str | None, Metric]] = {
     "si_sdr": (None, metrics.si_sdr),
     "level_db": (None, metrics.level_change),
-    "pesq_wb": ("pesq", lambda x, y: metrics.pesq(x, y, SAMPLE_RATE, "wb")),
-    "pesq_nb": ("pesq", lambda x, y: metrics.pesq(x, y, SAMPLE_RATE, "nb")),
-    "stoi": ("pystoi", lambda x, y: metrics.stoi(x, y, SAMPLE_RATE)),
+    "pesq_wb": ("pesq", lambda x, y: metrics.pesq(x, y, "wb")),
+    "pesq_nb": ("pesq", lambda x, y: metrics.pesq(x, y, "nb")),
+    "stoi": ("pystoi", lambda x, y: metrics.stoi(x, y)),
 }
 """Each with the package that it needs."""
 

@@ -3,7 +3,7 @@
 It shares nothing with the package, not even numpy, and holds the whole file in memory: what it says of a file is a
 second opinion. ``decode`` is the strict decoder, ``recover`` the tolerant one.
 
-    python tests/conformance/decoder.py FILE        the recording and its tokens, as JSON
+    python tests/conformance/decoder.py FILE [PREDICTOR]        the recording and its tokens, as JSON
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ HEADER_FIELDS = {  # section 3: offset, size, least, most
     "channels": (12, 1, 1, 8),
     "bits_per_token": (13, 1, 1, 24),
     "tokens_per_frame": (14, 1, 1, 8),
-    "payload_coding": (15, 1, 0, 0),
+    "payload_coding": (15, 1, 0, 1),
     "hop_length": (16, 2, 1, 65535),
     "frames_per_block": (18, 2, 1, 4096),
     "pre_skip": (20, 2, 0, 65535),
@@ -72,6 +72,9 @@ class Header:
             need(least <= value <= most, name)
             self.fields[name] = value
         self.fields["weights_digest"] = data[24:32].hex()
+        self.coded = data[15] == 1
+        need(not self.coded or self.size >= 48, "no predictor digest")
+        self.fields["predictor_digest"] = data[40:44].hex() if self.coded else None
         total = number_at(data, 32, 8)
         self.fields["total_samples"] = None if total == 2**64 - 1 else total
         self.sample_rate = number_at(data, 8, 4)
@@ -114,19 +117,81 @@ class Block:
         raise Invalid("block CRC")
 
     def possible_length(self, header: Header) -> tuple[int, int]:
-        if self.type & 0x8F == DATA and self.type & 0x10:
-            return 3, 2 + header.raw_size(header.frames_per_block - 1)
         if self.type & 0x8F == DATA:
-            return header.raw_size(header.frames_per_block), header.raw_size(header.frames_per_block)
+            short, coded = self.type >> 4 & 1, self.type >> 5 & 1
+            most = header.raw_size(header.frames_per_block - short)
+            return (0 if coded else 1 if short else most) + 2 * short, most - coded + 2 * short
         return (22, 22) if self.type & 0x8F == END else (0, 65535)
 
 
-def tokens_of(header: Header, block: Block) -> list[int]:
+POINTS = [
+    22, 36, 60, 98, 162, 267, 439, 720, 1179, 1921, 3108, 4971, 7812, 11955, 17625, 24743, 32768,
+    40793, 47911, 53581, 57724, 60565, 62428, 63615, 64357, 64816, 65097, 65269, 65374, 65438, 65476, 65500, 65514,
+]  # fmt: skip
+
+
+class Predictor:
+    """Section 6: coded tokens."""
+
+    def __init__(self, data: bytes) -> None:
+        need(data[:4] == b"HACP" and len(data) >= 8 and data[7] == 0, "no predictor")
+        self.digest = hashlib.sha256(data).hexdigest()[:8]
+        self.bits, self.back, self.hidden = bits, back, hidden = data[4:7]
+        need(1 <= bits <= 192 and 1 <= back <= 8 and hidden >= 1, "limits of the predictor")
+        small = [byte - 256 if byte > 127 else byte for byte in data[8 : 8 + hidden * (back + 2) * bits]]
+        large = data[8 + len(small) :]
+        need(len(large) == 2 * (hidden + bits), "size of the predictor")
+        biases = [int.from_bytes(large[at : at + 2], "little", signed=True) for at in range(0, len(large), 2)]
+
+        def matrix(offset: int, rows: int, columns: int) -> list[list[int]]:
+            return [small[offset + row * columns : offset + (row + 1) * columns] for row in range(rows)]
+
+        self.past = matrix(0, hidden, back * bits)
+        self.present = matrix(hidden * back * bits, bits, hidden)
+        self.out = matrix(hidden * (back + 1) * bits, bits, hidden)
+        self.hidden_bias, self.out_bias = biases[:hidden], biases[hidden:]
+
+    def probability(self, bit: int, sums: list[int]) -> int:
+        logit = self.out_bias[bit] + sum(max(s, 0) * w for s, w in zip(sums, self.out[bit], strict=True))
+        index, part = divmod(min(max(logit, -8192), 8191) + 8192, 512)
+        return (POINTS[index] * (512 - part) + POINTS[index + 1] * part) // 512
+
+    def decode(self, header: Header, payload: bytes, frames: int) -> list[int]:
+        low, high, number, position = 0, 2**32 - 1, int.from_bytes((payload + bytes(4))[:4], "big"), 4
+        past = [[0] * (self.back * self.bits)] * header.channels
+        tokens = []
+        for _ in range(frames):
+            for channel in range(header.channels):
+                rows = zip(self.past, self.hidden_bias, strict=True)
+                sums = [b + sum(w * s for w, s in zip(row, past[channel], strict=True)) for row, b in rows]
+                signs = []
+                for bit in range(self.bits):
+                    middle = low + ((high - low) * self.probability(bit, sums) >> 16)
+                    signs.append(1 if number <= middle else -1)
+                    low, high = (low, middle) if number <= middle else (middle + 1, high)
+                    while low >> 24 == high >> 24:
+                        byte = payload[position] if position < len(payload) else 0
+                        position += 1
+                        low, high = low << 8 & 0xFFFFFFFF, high << 8 & 0xFFFFFFFF | 255
+                        number = number << 8 & 0xFFFFFFFF | byte
+                    sums = [s + signs[-1] * w for s, w in zip(sums, self.present[bit], strict=True)]
+                past[channel] = (signs + past[channel])[: self.back * self.bits]
+                for first in range(0, self.bits, header.bits):
+                    token = signs[first : first + header.bits]
+                    tokens.append(sum(1 << i for i, sign in enumerate(token) if sign > 0))
+        need(position >= len(payload), "a coded payload that is too long")
+        return tokens
+
+
+def tokens_of(header: Header, block: Block, predictor: Predictor | None) -> list[int]:
     """Section 5: the tokens of a data block in payload order."""
     payload, frames = block.payload, header.frames_per_block
     if block.type & 0x10:
         frames, payload = number_at(payload, 0, 2), payload[2:]
         need(1 <= frames < header.frames_per_block, "frames of a short block")
+    if block.type & 0x20:
+        need(len(payload) < header.raw_size(frames), "a coded payload that is not smaller")
+        return predictor.decode(header, payload, frames)
     need(len(payload) == header.raw_size(frames), "a raw payload's size")
     bits = int.from_bytes(payload, "little")
     count = frames * header.channels * header.per_frame
@@ -137,9 +202,13 @@ def tokens_of(header: Header, block: Block) -> list[int]:
 class File:
     """What has been decoded: the tokens of each data block, by its number, and the end block's values."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, predictor: Predictor | None) -> None:
         self.data = data
         self.header = Header(data)
+        self.predictor = predictor
+        same = predictor is not None and predictor.digest == self.header.fields["predictor_digest"]
+        frame_bits = self.header.per_frame * self.header.bits
+        need(not self.header.coded or (same and predictor.bits == frame_bits), "not the right predictor")
         self.blocks: dict[int, list[int]] = {}
         self.next = 0  # e in section 10
         self.frames = 0
@@ -155,9 +224,9 @@ class File:
         if block.type == END:
             self.finish(block)
             return block.end
-        need(block.type in (DATA, DATA | 0x10), "unknown type or flags")
+        need(block.type & ~(0x30 if self.header.coded else 0x10) == DATA, "unknown type or flags")
         need(self.frames == self.next * self.header.frames_per_block, "a short block is not the last")
-        tokens = tokens_of(self.header, block)
+        tokens = tokens_of(self.header, block, self.predictor)
         self.blocks[block.number] = tokens
         self.next = block.number + 1
         frame_tokens = self.header.channels * self.header.per_frame
@@ -178,9 +247,9 @@ class File:
         return b"".join(token.to_bytes(4, "little") for tokens in self.blocks.values() for token in tokens)
 
 
-def decode(data: bytes) -> File:
+def decode(data: bytes, predictor: Predictor | None = None) -> File:
     """The strict decoder: raises Invalid at anything that is wrong."""
-    file = File(data)
+    file = File(data, predictor)
     offset = file.header.size
     while file.samples is None:
         offset = file.take(offset, range(file.next, file.next + 1))
@@ -190,9 +259,9 @@ def decode(data: bytes) -> File:
     return file
 
 
-def recover(data: bytes) -> File:
+def recover(data: bytes, predictor: Predictor | None = None) -> File:
     """The tolerant decoder of section 10: raises Invalid only for the header; samples stay None without an end."""
-    file = File(data)
+    file = File(data, predictor)
     offset = file.header.size
     while file.samples is None and offset >= 0:
         try:
@@ -205,9 +274,9 @@ def recover(data: bytes) -> File:
 
 
 def main() -> int:
-    data = Path(sys.argv[1]).read_bytes()
+    data, *others = (Path(name).read_bytes() for name in sys.argv[1:])
     try:
-        file = decode(data)
+        file = decode(data, Predictor(others[0]) if others else None)
     except Invalid as error:
         print(f"{sys.argv[1]}: {error}", file=sys.stderr)
         return 5

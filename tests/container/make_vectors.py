@@ -13,7 +13,20 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from container_files import flip, make_file, make_header, make_tokens, read_strict, read_tolerant, split, with_crc
+from container_files import (
+    PREDICTOR_BYTES,
+    PREDICTOR_FILE,
+    few_tokens,
+    flip,
+    make_coded_header,
+    make_file,
+    make_header,
+    make_tokens,
+    read_strict,
+    read_tolerant,
+    split,
+    with_crc,
+)
 
 from hac_cli.container import Header
 from hac_cli.container.blocks import DATA, END, SHORT, End, pack_block
@@ -24,7 +37,16 @@ from hac_cli.errors import CorruptError
 FOLDER = Path(__file__).parents[1] / "vectors"
 HEADER = make_header(total_samples=2560)
 FILE = make_file(HEADER, make_tokens(HEADER, 14), 2560)
+CODED_HEADER = make_coded_header(total_samples=2560)
+CODED = make_file(CODED_HEADER, few_tokens(CODED_HEADER, 14), 2560)
+MIXED = few_tokens(CODED_HEADER, 14)
+MIXED[:, 4:12] |= 0x2A540
 TEST_BLOCK = 0x8F
+
+
+def coded(frames: int, **changes) -> bytes:
+    header = make_coded_header(**changes)
+    return make_file(header, few_tokens(header, frames))
 
 
 def speech(frames: int, samples: int | None = None, **changes) -> bytes:
@@ -69,6 +91,15 @@ def valid() -> dict[str, tuple[str, bytes]]:
             ),
         ),
         "ones": ("every bit of every token set", make_file(HEADER, np.full((1, 6, 1), 2**18 - 1))),
+        "coded": ("every block coded, the last one short", CODED),
+        "coded-stereo": ("two channels, coded", coded(10, channels=2, sample_rate=48000)),
+        "coded-tokens": ("three tokens of 6 bits a frame, coded", coded(9, tokens_per_frame=3, bits_per_token=6)),
+        "coded-long": ("a coded block of 150 frames", coded(150, frames_per_block=150)),
+        "coded-or-raw": (
+            "a coded block, two that did not shrink, a coded one",
+            make_file(CODED_HEADER, MIXED, 2560),
+        ),
+        "coded-empty": ("payload coding 1 and no samples", coded(0)),
     }
 
 
@@ -89,10 +120,10 @@ def uncommon() -> dict[str, tuple[str, bytes]]:
     }
 
 
-def rebuild(head: bytes) -> bytes:
-    """The blocks of FILE behind another header."""
+def rebuild(head: bytes, file: bytes = FILE) -> bytes:
+    """The blocks of a file behind another header."""
     parts = [head]
-    for number, block in enumerate(split(FILE)[1:]):
+    for number, block in enumerate(split(file)[1:]):
         parts.append(pack_block(header_crc(head), number, block[2], block[8:-4]))
     return b"".join(parts)
 
@@ -113,6 +144,15 @@ def faulty() -> dict[str, tuple[str, bytes]]:
 
     far = End(2560, 65538, 4, bytes(8)).pack()
     twin = split(make_file(HEADER, make_tokens(HEADER, 14, start=900), 2560))
+    coded_head, *coded_blocks = split(CODED)
+    coded_parts = [block[8:-4] for block in coded_blocks]
+
+    def recoded(number: int, tag: int, payload: bytes) -> bytes:
+        block = pack_block(header_crc(coded_head), number, tag, payload)
+        return b"".join([coded_head, *coded_blocks[:number], block, *coded_blocks[number + 1 :]])
+
+    zeros = split(make_file(CODED_HEADER, np.zeros((1, 4, 1), np.int32)))[1][8:-4]
+    longer = recoded(1, 0x21, zeros + bytes(7 - len(zeros)) + b"\1")
     stranger = split(speech(14, total_samples=2561))
     one_bit = split(speech(6, bits_per_token=1))
     full = pack_block(header_crc(one_bit[0]), 1, DATA | SHORT, b"\4\0\5")
@@ -129,6 +169,10 @@ def faulty() -> dict[str, tuple[str, bytes]]:
         ),
         "major-version": ("major version 2", rebuild(with_crc(head[:4] + b"\x20" + head[5:]))),
         "incompatible-flags": ("an unknown incompatible flag", rebuild(with_crc(head[:7] + b"\x01" + head[8:]))),
+        "coded-header": (
+            "payload coding 1 without a predictor",
+            rebuild(with_crc(coded_head[:5] + b"\x2c" + coded_head[6:40] + coded_head[44:]), CODED),
+        ),
         "payload-coding": ("an unknown payload coding", rebuild(with_crc(head[:15] + b"\xc8" + head[16:]))),
     }
     return headers | {
@@ -159,6 +203,13 @@ def faulty() -> dict[str, tuple[str, bytes]]:
         "unknown-type": ("a block of an unknown kind that must not be skipped", changed(1, 0x03, b"new")),
         "unknown-flag": ("an unknown flag of a data block", changed(1, DATA | 0x40, blocks[1][8:-4])),
         "coded-flag": ("a coded block in a file of raw ones", changed(1, DATA | 0x20, blocks[1][8:-4])),
+        "coded-payload-flip": ("one bit of a coded payload is wrong", flip(CODED, 8 * (48 + 9))),
+        "coded-too-long": ("a coded payload with more bytes than its tokens take", longer),
+        "coded-not-smaller": ("a coded payload as long as a raw one", recoded(1, 0x21, coded_parts[1].ljust(9, b"\1"))),
+        "coded-other-tokens": (
+            "a predictor for other tokens",
+            rebuild(with_crc(coded_head[:13] + b"\x11" + coded_head[14:]), CODED),
+        ),
         "end-flag": ("a flag of the end block", join(*blocks, pack_block(crc, 4, END | SHORT, end[8:-4]))),
         "padding": ("padding that is not zero", changed(3, DATA | SHORT, blocks[3][8:-5] + b"\x80")),
         "raw-length": ("a payload one byte too long", changed(1, DATA, blocks[1][8:-4] + b"\0")),
@@ -183,7 +234,9 @@ def faulty() -> dict[str, tuple[str, bytes]]:
 
 
 def fields(header: Header) -> dict[str, object]:
-    return asdict(header) | {"weights_digest": header.weights_digest.hex()}
+    digests = {"weights_digest": header.weights_digest.hex()}
+    predictor = header.predictor_digest
+    return asdict(header) | digests | {"predictor_digest": predictor.hex() if predictor else None}
 
 
 def describe(group: str, what: str, data: bytes) -> dict[str, object]:
@@ -218,6 +271,7 @@ def vectors() -> tuple[dict[str, bytes], list[dict[str, object]]]:
 
 def main() -> None:
     files, index = vectors()
+    files[PREDICTOR_FILE] = PREDICTOR_BYTES
     for name, data in files.items():
         path = FOLDER / name
         path.parent.mkdir(parents=True, exist_ok=True)

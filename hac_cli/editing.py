@@ -1,0 +1,110 @@
+"""Cutting and joining ``.hac`` files without coding anything again: tokens go from file to file as they are."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hac_cli.audio import ByteSource, ByteTarget, Source, Target
+from hac_cli.container import CODEC_SAMPLE_RATE, Header, Reader, Writer
+from hac_cli.errors import UsageError
+from hac_cli.predictors import for_header, open_reader
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What ``cut`` took: ``samples`` per channel from sample ``first`` of the recording on."""
+
+    first: int
+    samples: int
+    sample_rate: int
+
+
+def cut(source: Source, target: Target, *, start: float = 0.0, duration: float | None = None) -> Piece:
+    """Writes a part of a ``.hac`` file as a file of its own.
+
+    It ends at exactly the sample asked for. It begins at the last frame that starts at or before the sample asked for, and on a
+    whole sample (every frame does at 24 and 48 kHz, every third at 16 kHz): at most 14 or 40 ms earlier. Its first
+    tenths of a second sound a little different from the same place of the whole, since the decoder starts afresh there.
+
+    Raises CorruptError at damage in what it reads, UsageError for a start behind the end.
+    """
+    with contextlib.closing(ByteSource(source)) as file, contextlib.closing(ByteTarget(target)) as sink:
+        reader = open_reader(file)
+        header, rate = reader.header, reader.header.sample_rate
+        step = CODEC_SAMPLE_RATE // math.gcd(header.hop_length * rate, CODEC_SAMPLE_RATE)
+        first_frame = round(start * rate) * CODEC_SAMPLE_RATE // (rate * header.hop_length) // step * step
+        first = first_frame * header.hop_length * rate // CODEC_SAMPLE_RATE
+        stop = None if duration is None else round(start * rate) + round(duration * rate)
+        writer = _new_writer(sink, header, None)
+        total = _copy_frames(reader, writer, first_frame, None if stop is None else _frames(stop, header))
+        end = min(x for x in (stop, total) if x is not None)
+        if end < first or (total is not None and round(start * rate) > total):
+            raise UsageError("the recording ends before that start")
+        return Piece(first, writer.finish(end - first).samples, rate)
+
+
+def _frames(samples: int, header: Header) -> int:
+    """Frames that it takes to decode so many samples at the original rate."""
+    codec_samples = -(-samples * CODEC_SAMPLE_RATE // header.sample_rate) + header.pre_skip
+    return -(-codec_samples // header.hop_length)
+
+
+def _copy_frames(reader: Reader, writer: Writer, first: int, stop: int | None) -> int | None:
+    """Copies the frames from ``first`` to before ``stop``; gives the recording's samples if it came to its end."""
+    reader.skip_blocks(first // reader.header.frames_per_block)
+    position = reader.frames_passed
+    for block in reader:
+        tokens = block.tokens[:, max(0, first - position) : None if stop is None else max(0, stop - position)]
+        writer.write(tokens)
+        position += block.frames
+        if stop is not None and position >= stop:
+            return None
+    return reader.summary.samples if reader.summary else None
+
+
+def cat(sources: Sequence[Source], target: Target) -> list[float]:
+    """Joins ``.hac`` files of the same model, sample rate and channels; gives the second at which each begins.
+
+    Each begins on the first frame behind the last one, so that between two of them there is what their models' look-ahead and
+    the last frame's rest are worth: up to 40 ms of silence, or nearly, none of which is taken from either.
+
+    Raises CorruptError for any damage, UsageError where files don't fit together.
+    """
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(contextlib.closing(ByteSource(source))) for source in sources]
+        sink = stack.enter_context(contextlib.closing(ByteTarget(target)))
+        readers = [open_reader(file) for file in files]
+        header = readers[0].header
+        for number, reader in enumerate(readers, 1):
+            if _kind(reader.header) != _kind(header):
+                raise UsageError(f"file {number} has another model, sample rate or number of channels than the first")
+        writer = _new_writer(sink, header, None)
+        begins: list[float] = []
+        frames = samples = 0
+        for reader in readers:
+            samples = frames * header.hop_length * header.sample_rate // CODEC_SAMPLE_RATE
+            begins.append(samples / header.sample_rate)
+            for block in reader:
+                writer.write(block.tokens)
+                frames += block.frames
+            assert reader.summary
+            samples += reader.summary.samples
+        writer.finish(samples)
+        return begins
+
+
+def _kind(header: Header) -> tuple[object, ...]:
+    """What must be the same in files that are to become one."""
+    return (
+        header.sample_rate, header.channels, header.model_id, header.weights_digest, header.bits_per_token,
+        header.tokens_per_frame, header.hop_length, header.pre_skip,
+    )  # fmt: skip
+
+
+def _new_writer(sink: ByteTarget, header: Header, samples: int | None) -> Writer:
+    """A file like another one, but for its length."""
+    return Writer(sink, dataclasses.replace(header, total_samples=samples), for_header(header))

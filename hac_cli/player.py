@@ -1,0 +1,187 @@
+"""From a ``.hac`` file's blocks to samples at the original rate: a part of them, and what to do about lost ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hac_cli.audio import Resampler
+from hac_cli.container import CODEC_SAMPLE_RATE, Damage, Header, Reader
+from hac_cli.errors import CorruptError, UsageError
+from hac_cli.model.stream import DecoderStream
+
+PRE_ROLL_SECONDS = 2.0
+"""How much is decoded and thrown away in front of a start in the middle; longer than the decoder remembers."""
+FADE_OUT, FADE_IN = 480, 1440
+"""Samples at the codec's rate, 20 and 60 ms: into a hole what was heard goes on for a while, and behind it the decoder
+has to find its way back."""
+PIECE_FRAMES = 150
+LONGEST_HOLE_SECONDS = 24 * 3600
+
+Audio = NDArray[np.float32]
+Tokens = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a recording that is wanted, in samples at its own rate; ``stop`` None: to the end."""
+
+    start: int = 0
+    stop: int | None = None
+
+    @classmethod
+    def of_seconds(cls, start: float, duration: float | None, sample_rate: int) -> Window:
+        """Raises UsageError for times below 0."""
+        if start < 0 or (duration is not None and duration < 0):
+            raise UsageError("start and duration must not be negative")
+        first = round(start * sample_rate)
+        return cls(first, None if duration is None else first + round(duration * sample_rate))
+
+    def samples(self, total: int | None) -> int | None:
+        """How many samples of a recording of ``total`` are wanted, None if that can't be known."""
+        ends = [end for end in (total, self.stop) if end is not None]
+        return max(0, min(ends) - self.start) if total is not None else None
+
+
+class Player:
+    """Decodes what a reader gives. A tolerant reader appends to ``damages``; their frames are concealed.
+
+    ``lost`` tells, in the end, from and to which second of the recording that was.
+    """
+
+    def __init__(self, reader: Reader, damages: list[Damage], stream: DecoderStream) -> None:
+        self.reader = reader
+        self.header: Header = reader.header
+        self.lost: tuple[tuple[float, float], ...] = ()
+        self._damages = damages
+        self._stream = stream
+        self._fader = _Fader(self.header)
+        self._samples: int | None = None  # of the recording, known in the end
+
+    def audio(self, window: Window) -> Iterator[Audio]:
+        """The window's samples, ``[channels, n]``, as they come. Raises CorruptError and UsageError."""
+        first_block, position = self._find_start(window.start)
+        self.reader.skip_blocks(first_block)
+        if self.reader.frames_passed < first_block * self.header.frames_per_block:  # damaged, or a start behind the end
+            position = self.reader.frames_passed * self.header.hop_length * self.header.sample_rate // CODEC_SAMPLE_RATE
+        self._fader.position = self.reader.frames_passed * self.header.hop_length
+        for piece in self._decoded():
+            begin, end = window.start - position, piece.shape[1]
+            if window.stop is not None:
+                end = min(end, window.stop - position)
+            position += piece.shape[1]
+            if end > max(begin, 0):
+                yield piece[:, max(begin, 0) : end]
+            if window.stop is not None and position >= window.stop:
+                break
+        if window.start > position:
+            raise UsageError(f"the recording ends at {position / self.header.sample_rate:.3f} s, before that start")
+        self.lost = self._fader.lost_seconds(position)
+
+    def _find_start(self, sample: int) -> tuple[int, int]:
+        """The block to begin with, and the sample at which it begins: far enough in front, and on a whole sample."""
+        hop, rate = self.header.hop_length, self.header.sample_rate
+        codec_sample = sample * CODEC_SAMPLE_RATE // rate - int(PRE_ROLL_SECONDS * CODEC_SAMPLE_RATE)
+        block = max(0, codec_sample // (hop * self.header.frames_per_block))
+        while block * self.header.frames_per_block * hop * rate % CODEC_SAMPLE_RATE:
+            block -= 1
+        return block, block * self.header.frames_per_block * hop * rate // CODEC_SAMPLE_RATE
+
+    def _decoded(self) -> Iterator[Audio]:
+        """All audio from here on at the original rate. That of the last frame is held back: only the end block tells
+        how many samples it is worth."""
+        header = self.header
+        resampler = Resampler(CODEC_SAMPLE_RATE, header.sample_rate, header.channels)
+        last_frame = -(-header.hop_length * header.sample_rate // CODEC_SAMPLE_RATE) + 1
+        begin = self.reader.frames_passed * header.hop_length * header.sample_rate // CODEC_SAMPLE_RATE
+        held = np.zeros((header.channels, 0), np.float32)
+        given = 0
+        for tokens in self._tokens():
+            decoded = self._fader.apply(self._stream.push(tokens))
+            audio = np.concatenate([held, resampler.process(decoded)], 1)
+            ready = max(0, audio.shape[1] - last_frame)
+            given += ready
+            yield audio[:, :ready]
+            held = audio[:, ready:]
+        rest = resampler.process(self._fader.apply(self._stream.flush()))
+        rest = np.concatenate([held, rest, resampler.flush()], 1)
+        if self._samples is not None:
+            due = self._samples - begin - given
+            if self.reader.summary and not 0 <= due <= rest.shape[1]:
+                raise CorruptError(f"its frames don't fit the {self._samples} samples that it says")
+            rest = rest[:, : max(0, due)]
+        yield rest
+
+    def _tokens(self) -> Iterator[Tokens]:
+        """The reader's tokens, with something in the place of those that are lost."""
+        last = None
+        seen = 0
+        for block in self.reader:
+            yield from self._concealed(self._damages[seen:], last)
+            seen = len(self._damages)
+            yield block.tokens
+            last = block.tokens[:, -1:]
+        summary = self.reader.summary
+        self._samples = summary.samples if summary else self.header.total_samples
+        yield from self._concealed(self._damages[seen:], last)
+
+    def _concealed(self, damages: list[Damage], last: Tokens | None) -> Iterator[Tokens]:
+        """In the place of lost frames: the last good one over and over, which the fader makes silent."""
+        for damage in damages:
+            frames = self._frames_to_the_end(damage.first_frame) if damage.frames is None else damage.frames
+            if frames * self.header.frame_seconds > LONGEST_HOLE_SECONDS:
+                raise CorruptError("more than a day is missing, if it is true what it says; it can't be recovered")
+            if frames:
+                self._fader.add(damage.first_frame, frames, at_once=last is None)
+            frame = (
+                np.zeros((self.header.channels, 1, self.header.tokens_per_frame), np.int32) if last is None else last
+            )
+            for done in range(0, frames, PIECE_FRAMES):
+                yield np.repeat(frame, min(PIECE_FRAMES, frames - done), axis=1)
+
+    def _frames_to_the_end(self, first_frame: int) -> int:
+        """How many frames are missing where there is no end block: as the header announced, if it did."""
+        if self.header.total_samples is None:
+            return 0
+        samples = -(-self.header.total_samples * CODEC_SAMPLE_RATE // self.header.sample_rate) + self.header.pre_skip
+        return max(0, -(-samples // self.header.hop_length) - first_frame)
+
+
+class _Fader:
+    """Makes the sound of lost frames silent, without a click. It works at the codec's rate."""
+
+    def __init__(self, header: Header) -> None:
+        self.position = 0
+        self._header = header
+        self._holes: list[tuple[int, int]] = []
+        self._open: list[tuple[int, int, bool]] = []
+
+    def add(self, first_frame: int, frames: int, at_once: bool) -> None:
+        """Frames that are lost; ``at_once``: nothing was heard before that could fade."""
+        hop, delay = self._header.hop_length, self._header.pre_skip
+        hole = max(0, first_frame * hop - delay), max(0, (first_frame + frames) * hop - delay)
+        self._holes.append(hole)
+        self._open.append((*hole, at_once))
+
+    def apply(self, audio: Audio) -> Audio:
+        """The next samples, ``[channels, n]``."""
+        start, self.position = self.position, self.position + audio.shape[1]
+        self._open = [hole for hole in self._open if hole[1] + FADE_IN > start]
+        if not self._open:
+            return audio
+        gain = np.ones(audio.shape[1], np.float32)
+        time = np.arange(start, self.position)
+        for first, last, at_once in self._open:
+            before = np.where(time < first, 1, 0 if at_once else np.clip(1 - (time - first) / FADE_OUT, 0, 1))
+            after = np.clip((time - last) / FADE_IN, 0, 1)
+            gain *= np.where(time < last, before, after).astype(np.float32)
+        return audio * gain
+
+    def lost_seconds(self, samples: int) -> tuple[tuple[float, float], ...]:
+        """From and to second of every hole, in a recording that ends after ``samples``."""
+        end = samples / self._header.sample_rate
+        seconds = [(first / CODEC_SAMPLE_RATE, last / CODEC_SAMPLE_RATE) for first, last in self._holes]
+        return tuple((first, min(last, end)) for first, last in seconds if first < end)

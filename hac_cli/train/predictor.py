@@ -1,0 +1,153 @@
+"""The predictor of a model's tokens, learned from speech: ``python -m hac_cli.train.predictor WEIGHTS OUT --data ...``.
+
+It ships beside the weights as ``NAME.predictor`` and makes ``.hac`` files smaller: see ``hac_cli.container.predictor``.
+Every speaker gives a stretch of speech from a random place, at a random level; some are held out to measure on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from hac_cli.container.predictor import UNIT, Predictor
+from hac_cli.model.release import load_file_release
+from hac_cli.train import data
+
+SECONDS_PER_SPEAKER = 10
+LEVELS_DB = (-15, 6)
+FRAMES_PER_BLOCK = 300
+BATCH = 512
+LEARNING_RATE = 4e-3
+HELD_OUT_SHARE = 8  # one speaker in so many
+
+
+class BitNetwork(nn.Module):
+    """The predictor in floating point; its weights stay within what the integers can hold."""
+
+    def __init__(self, bits: int, look_back: int, hidden: int) -> None:
+        super().__init__()
+        self.past = nn.Parameter(torch.randn(hidden, look_back * bits) / (look_back * bits) ** 0.5)
+        self.present = nn.Parameter(torch.randn(bits, hidden) / bits**0.5)
+        self.hidden_bias = nn.Parameter(torch.zeros(hidden))
+        self.out = nn.Parameter(torch.randn(bits, hidden) / 16)
+        self.out_bias = nn.Parameter(torch.zeros(bits))
+
+    def forward(self, before: Tensor, signs: Tensor) -> Tensor:
+        """Logits ``[frames, bits]`` of frames' signs, given the frames before each, ``[frames, look_back * bits]``."""
+        start = before @ self.past.T + self.hidden_bias
+        known = torch.cat([start[:, None], signs[:, :-1, None] * self.present[:-1]], 1).cumsum(1)
+        return (known.relu() * self.out).sum(2) + self.out_bias
+
+    def to_bytes(self) -> bytes:
+        def integers(weights: Tensor, unit: int, limit: int) -> np.ndarray:
+            return (weights.detach() * unit).round().clamp(-limit, limit).long().numpy()
+
+        return Predictor.pack(
+            integers(self.past, UNIT, 127), integers(self.present, UNIT, 127), integers(self.hidden_bias, UNIT, 32767),
+            integers(self.out, UNIT, 127), integers(self.out_bias, UNIT**2, 32767),
+        )  # fmt: skip
+
+
+@torch.inference_mode()
+def encode_speakers(weights: Path, sources: list[Path], seed: int = 0) -> tuple[list[np.ndarray], int]:
+    """Signs ``[frames, bits]`` (1, -1) of a stretch of each speaker, and the bits of a token."""
+    model = load_file_release(weights)
+    bits = model.config.bits_per_token
+    rng = np.random.default_rng(seed)
+    files: dict[str, list[Path]] = {}
+    for source in sources:
+        for path, kind, speaker, _ in data.list_files(source):
+            if kind == "speech":
+                files.setdefault(speaker, []).append(path)
+    speakers = []
+    for name in rng.permutation(sorted(files)):
+        audio = read_stretch(files[name][rng.integers(len(files[name]))], rng)
+        audio = np.clip(audio * 10 ** (rng.uniform(*LEVELS_DB) / 20), -1, 1)
+        whole = torch.from_numpy(audio[None, : len(audio) // model.config.hop_length * model.config.hop_length])
+        latents, _ = model.encode(whole, model.fresh_encoder(1))
+        speakers.append(np.where(latents[0].numpy() > 0, 1, -1))
+    return speakers, bits
+
+
+def read_stretch(path: Path, rng: np.random.Generator) -> np.ndarray:
+    """Float32 mono at 24 kHz from a random place of a recording, or all of a short one."""
+    with soundfile.SoundFile(path) as file:
+        samples = SECONDS_PER_SPEAKER * file.samplerate
+        if file.frames > samples:
+            file.seek(rng.integers(file.frames - samples))
+        audio = file.read(samples, dtype="float32", always_2d=True).mean(1)
+        return soxr.resample(audio, file.samplerate, data.SAMPLE_RATE)
+
+
+def with_past(speakers: list[np.ndarray], look_back: int) -> tuple[Tensor, Tensor]:
+    """What is known before each frame, ``[frames, look_back * bits]``, and its signs, ``[frames, bits]``. A block knows
+    nothing of the one before it."""
+    before, now = [], []
+    for signs in speakers:
+        for block in np.split(signs, range(FRAMES_PER_BLOCK, len(signs), FRAMES_PER_BLOCK)):
+            padded = np.pad(block, ((look_back, 0), (0, 0)))
+            lags = [padded[look_back - lag : look_back - lag + len(block)] for lag in range(1, look_back + 1)]
+            before.append(np.concatenate(lags, 1))
+            now.append(block)
+    return torch.from_numpy(np.concatenate(before)).float(), torch.from_numpy(np.concatenate(now)).float()
+
+
+def train(speakers: list[np.ndarray], bits: int, look_back: int, hidden: int, epochs: int, seed: int = 0) -> bytes:
+    """A predictor's file that is good at these signs."""
+    torch.manual_seed(seed)
+    network = BitNetwork(bits, look_back, hidden)
+    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-3)
+    before, signs = with_past(speakers, look_back)
+    steps = epochs * (len(signs) // BATCH)
+    decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.01, steps)
+    for _ in range(epochs):
+        for chosen in torch.randperm(len(signs)).split(BATCH)[: len(signs) // BATCH]:
+            logits = network(before[chosen], signs[chosen])
+            loss = binary_cross_entropy_with_logits(logits, (signs[chosen] + 1) / 2)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            decay.step()
+    return network.to_bytes()
+
+
+def share(file: bytes, speakers: list[np.ndarray]) -> float:
+    """Coded size of these signs by their raw size, by the integers themselves; without a block's rounding to bytes."""
+    predictor = Predictor.from_bytes(file)
+    bits = coded = 0.0
+    for signs in speakers:
+        for block in np.split(signs, range(FRAMES_PER_BLOCK, len(signs), FRAMES_PER_BLOCK)):
+            ones = predictor.predict(block.astype(np.int64)) / 65536
+            coded -= np.log2(np.where(block > 0, ones, 1 - ones)).sum()
+            bits += block.size
+    return coded / bits
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders or manifests of speech")
+    parser.add_argument("--look-back", type=int, default=2, help="frames before the one that is coded")
+    parser.add_argument("--hidden", type=int, default=64, help="hidden units")
+    parser.add_argument("--epochs", type=int, default=8)
+    arguments = parser.parse_args()
+    speakers, bits = encode_speakers(arguments.weights, arguments.data)
+    held_out = speakers[::HELD_OUT_SHARE]
+    rest = [signs for index, signs in enumerate(speakers) if index % HELD_OUT_SHARE]
+    file = train(rest, bits, arguments.look_back, arguments.hidden, arguments.epochs)
+    arguments.target.write_bytes(file)
+    print(f"{len(speakers)} speakers; to {share(file, rest):.4f} of raw, those held out {share(file, held_out):.4f}")
+    print(hashlib.sha256(file).hexdigest())
+
+
+if __name__ == "__main__":
+    main()
