@@ -28,12 +28,13 @@ class LossWeights:
     """What each term counts; a term of weight 0 isn't computed. With ``[balancer]`` those of the terms on the signal,
     all but entropy and commitment, are shares of a gradient of fixed norm."""
 
-    waveform: float = 3.0
+    waveform: float = 0.2
     spectral: float = 1.0
+    envelope: float = 1.5
     whisper: float = 0.0
     adversarial: float = 0.0
     features: float = 0.0
-    entropy: float = 0.05
+    entropy: float = 0.3
     commitment: float = 0.0
 
 
@@ -52,7 +53,7 @@ class SpectralSettings:
     windows: tuple[int, ...] = (128, 256, 512, 1024, 2048)
     mels: tuple[int, ...] = (12, 24, 48, 80, 120)
     linear: float = 0.5
-    log_floor: float = 0.02
+    log_floor: float = 0.002
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from hac_cli.errors import ModelError
 from hac_cli.losses.adversarial import discriminator_loss, feature_loss, generator_loss
 from hac_cli.losses.balancer import Balancer
 from hac_cli.losses.discriminators import SIZES, Discriminators, DiscriminatorShape
+from hac_cli.losses.envelope import EnvelopeLoss, third_octaves
 from hac_cli.losses.pqmf import PQMF
 from hac_cli.losses.resample import Resample
 from hac_cli.losses.spectral import SpectralLoss, mel_filters, normalize_level, waveform_loss
@@ -43,6 +44,7 @@ DISTANCES = {
     "waveform": lambda: waveform_loss,
     "mel": lambda: lambda y, x: SpectralLoss((256, 512), (20, 30)).to(y.dtype)(y, x),
     "stft": lambda: lambda y, x: SpectralLoss((256, 512), ()).to(y.dtype)(y, x),
+    "envelope": lambda: lambda y, x: EnvelopeLoss().to(y.dtype)(y, x),
     "features": feature_side,
     "whisper": lambda: lambda y, x: whisper_loss().to(y.dtype)(y, x),
 }
@@ -246,3 +248,19 @@ def test_whisper_features_are_those_of_faster_whisper():
         found = load_encoder(path)(torch.from_numpy(theirs[None]))[-1].numpy()
     assert found.shape == expected.shape == (1, 1500, 384)
     np.testing.assert_allclose(found, expected, atol=5e-3)
+
+
+def test_the_envelope_loss_hears_modulation_and_neither_level_nor_phase():
+    time = torch.arange(24_000) / 24_000
+    torch.manual_seed(0)
+    noise = torch.randn(2, 24_000)
+    talk = noise[:1] * (1 + torch.sin(2 * torch.pi * 4 * time))
+    same_words = noise[1:] * (1 + torch.sin(2 * torch.pi * 4 * time))
+    loss = EnvelopeLoss()
+    assert loss(3 * talk, talk) < 1e-3
+    assert loss(same_words, talk) < 0.6 < 0.8 < loss(noise[1:], talk)
+
+
+def test_third_octaves_follow_each_other():
+    bands = third_octaves(1025, 24_000)
+    assert bands.shape == (1025, 15) and bands.sum(1).max() == 1 and bands.sum(0).min() >= 1
