@@ -126,4 +126,4 @@ def _through(layers: nn.ModuleList, score: nn.Module, x: Tensor) -> Features:
     for layer in layers:
         x = F.leaky_relu(layer(x), SLOPE)
         found.append(x)
-    return [*found, score(x)]
+    return [*found, score(x).float()]  # losses are reckoned in full precision
