@@ -55,7 +55,9 @@ def edit_distance(reference: Sequence[str], other: Sequence[str]) -> int:
 ON_REQUEST = {
     "dnsmos": Metric("dnsmos", "DNSMOS", dnsmos, 2, 0.02, package="speechmos", extra=_EXTRA),
     "visqol": Metric("visqol", "ViSQOL", visqol, 2, 0.02, package="visqol", extra=_EXTRA),
-    "wer": Metric("wer", "WER", word_error_rate, 3, 0.005, lower_is_better=True, package="faster_whisper", extra=_EXTRA),
+    "wer": Metric(
+        "wer", "WER", word_error_rate, 3, 0.005, lower_is_better=True, package="faster_whisper", extra=_EXTRA
+    ),
 }
 EVERY = (*STANDARD, *ON_REQUEST.values())
 

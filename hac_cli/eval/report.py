@@ -144,9 +144,7 @@ def _speed(results: Results) -> str:
         return "<p>Not measured.</p>"
     keys = ("encode", "decode", "encode_short", "decode_short", "memory_mb", "first_block")
     head = ["codec", "cores", "encode ×", "decode ×", "encode 10 s, s", "decode 10 s, s", "MB", "first block, s"]
-    rows = [
-        [escape(line["codec"]), str(line["cores"]), *(_plain(line[key]) for key in keys)] for line in results.speed
-    ]
+    rows = [[escape(line["codec"]), str(line["cores"]), *(_plain(line[key]) for key in keys)] for line in results.speed]
     return _table(head, rows)
 
 

@@ -19,13 +19,13 @@ from hac_cli.cli.app import run
 
 SPEECH = Path(__file__).parents[2] / "samples" / "speech.wav"
 
-COARSE = '''
+COARSE = """
 import array, sys, wave
 with wave.open(sys.argv[1]) as source, wave.open(sys.argv[2], "wb") as target:
     target.setparams(source.getparams())
     samples = array.array("h", source.readframes(source.getnframes()))
     target.writeframes(array.array("h", [sample & ~int(sys.argv[3]) for sample in samples]).tobytes())
-'''
+"""
 
 CODECS = """
 [copy]
@@ -94,7 +94,14 @@ def test_failures_are_listed_and_stop_nothing(made):
     about = made.lines[0]
     assert about["kind"] == "run" and about["schema"] == "hac-bench-1"
     assert about["failed_clips"].keys() == {"corrupt.flac", "cut.wav"}
-    assert about["clips"].keys() == {"8k.wav", "clipped.wav", "more/stereo.ogg", "short.wav", "silent.wav", "speech.flac"}
+    assert about["clips"].keys() == {
+        "8k.wav",
+        "clipped.wav",
+        "more/stereo.ogg",
+        "short.wav",
+        "silent.wav",
+        "speech.flac",
+    }
     assert about["missing"]["bad: missing"] == "apt install nothing"
     assert all("exit code 1" in row["error"] for row in rows(made, "bad: fails").values())
     assert all("stopped after 3 s" in row["error"] for row in rows(made, "bad: hangs").values())

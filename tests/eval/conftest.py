@@ -12,13 +12,13 @@ from hac_cli.eval import clips
 
 SPEECH = Path(__file__).parents[2] / "samples" / "speech.wav"
 
-_COARSE = '''
+_COARSE = """
 import array, sys, wave
 with wave.open(sys.argv[1]) as source, wave.open(sys.argv[2], "wb") as target:
     target.setparams(source.getparams())
     samples = array.array("h", source.readframes(source.getnframes()))
     target.writeframes(array.array("h", [sample & ~int(sys.argv[3]) for sample in samples]).tobytes())
-'''
+"""
 
 
 @pytest.fixture(scope="session")

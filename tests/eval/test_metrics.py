@@ -125,10 +125,10 @@ def test_a_decoder_that_gives_silence_is_judged_or_refused(speech):
 
 
 def test_edit_distance_counts_every_kind_of_error():
-    words = "the cat sat on the mat".split()
+    words = ["the", "cat", "sat", "on", "the", "mat"]
     assert judges.edit_distance(words, words) == 0
-    assert judges.edit_distance(words, "the cat on the mat".split()) == 1
-    assert judges.edit_distance(words, "a the cat sat on that mat".split()) == 2
+    assert judges.edit_distance(words, ["the", "cat", "on", "the", "mat"]) == 1
+    assert judges.edit_distance(words, ["a", "the", "cat", "sat", "on", "that", "mat"]) == 2
     assert judges.edit_distance(words, []) == 6
 
 

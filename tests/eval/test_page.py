@@ -53,7 +53,7 @@ def test_a_spectrogram_is_a_png_of_what_is_heard():
 
 def test_the_page_stands_alone(page_path):
     text = page_path.read_text(encoding="utf-8")
-    assert "http://" not in text and "https://" not in text and " src=\"data:image/png" in text
+    assert "http://" not in text and "https://" not in text and ' src="data:image/png' in text
     assert "<!--" not in text.replace("<!doctype", "")
     assert "cl&lt;i&gt;ps" in text and "HAC &lt;b&gt;" in text and "HAC <b>" not in text
     assert "not measured: Codec9; apt install codec9" in text
