@@ -175,6 +175,7 @@ def _progress(console: Console, as_json: bool) -> Iterator[Progress]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bars(*columns, console=Terminal(stderr=True), transient=True) as bars:
+        bars.console.show_cursor(True)  # Ctrl-C ends the process at once, and would leave it hidden
         yield _advance(bars)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hac_cli.errors import InputError
+from hac_cli.eval import SAMPLE_RATE
 from hac_cli.eval.coders import CommandCoder
 
 if sys.version_info >= (3, 11):
@@ -47,8 +48,12 @@ def _coder(name: str, table: Any, time_limit: float) -> CommandCoder:
         _check_command(name, key, table.get(key))
     if table.get("format", "wav") not in ("wav", "raw"):
         raise ValueError(f'{name}: format is "wav" or "raw"')
-    if not 8_000 <= table.get("sample_rate", 24_000) <= 192_000:
+    sample_rate = table.get("sample_rate", SAMPLE_RATE)
+    if not isinstance(sample_rate, int) or not 8_000 <= sample_rate <= 192_000:
         raise ValueError(f"{name}: sample_rate is from 8000 to 192000")
+    for key in ("extension", "install"):
+        if not isinstance(table.get(key, ""), str):
+            raise ValueError(f"{name}: {key} is a text")
     payload = table.get("payload")
     if not (payload in (None, "file", "ogg") or isinstance(payload, int | float)):
         raise ValueError(f'{name}: payload is "file", "ogg" or a number of bit/s')

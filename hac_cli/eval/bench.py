@@ -68,7 +68,7 @@ class Bench:
     def _describe_clips(self, progress: Progress) -> tuple[list[Clip], dict[str, str]]:
         found, failed, names = [], {}, clips.find(self.folder)
         for number, name in enumerate(names):
-            progress("reading", number, len(names))
+            progress("reading", number + 1, len(names))
             try:
                 found.append(clips.describe(self.folder / name, name))
             except HacError as error:

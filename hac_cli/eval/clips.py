@@ -14,22 +14,9 @@ from hac_cli.audio import AudioReader, Resampler, to_mono
 from hac_cli.errors import InputError
 from hac_cli.eval import SAMPLE_RATE
 
-SUFFIXES = frozenset(
-    [
-        ".wav",
-        ".flac",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".mp3",
-        ".aiff",
-        ".aif",
-        ".au",
-        ".caf",
-        ".w64",
-        ".rf64",
-    ]  # what people keep recordings in
-)
+SUFFIXES = (
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64", ".rf64",
+)  # fmt: skip
 _CLIPPED_SHARE = 1e-3
 
 Samples = NDArray[np.float32]
@@ -75,7 +62,7 @@ def find(folder: Path) -> list[str]:
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     names = sorted(file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts))
     if not names:
-        raise InputError(f"holds no audio; put {', '.join(sorted(SUFFIXES))} files into it", str(folder))
+        raise InputError(f"holds no audio; put {', '.join(SUFFIXES)} files into it", str(folder))
     return names
 
 

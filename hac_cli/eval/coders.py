@@ -150,7 +150,7 @@ class CommandCoder:
 
     @property
     def definition(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(self).items() if key not in ("name", "install")}
+        return {key: value for key, value in asdict(self).items() if key not in ("name", "install", "time_limit")}
 
     @property
     def commands(self) -> tuple[str, str]:

@@ -19,8 +19,8 @@ RATE_TOLERANCE = 0.005
 
 @dataclass(frozen=True)
 class Change:
-    """``what`` is a metric's key, ``bitrate``, or ``failure``; ``clip`` is None for the mean over all clips. ``low`` and
-    ``high`` are the 95 % interval of ``new - old`` over clips, paired. ``verdict`` is better, worse or same."""
+    """``what`` is a metric's key, ``bitrate``, or ``failure``; ``clip`` is None for the mean over all clips. ``low``
+    and ``high`` are the 95 % interval of ``new - old`` over clips, paired. ``verdict`` is better, worse or same."""
 
     codec: str
     what: str

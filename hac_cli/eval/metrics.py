@@ -64,18 +64,16 @@ def pesq(original: Signal, decoded: Signal, band: str) -> float:
     from pesq import pesq as score
 
     _refuse_silence(original)
+    _refuse_silence(decoded, "what was decoded is silent")
     if len(original) > _LONGEST_PESQ * SAMPLE_RATE:
         raise MetricRefused(f"longer than {_LONGEST_PESQ} s, and PESQ is made for some 10 s")
     rate = 16_000 if band == "wb" else 8_000
     signals = [soxr.resample(signal, SAMPLE_RATE, rate) for signal in (original, decoded)]
     try:
-        value = float(score(rate, *signals, band))
+        return float(score(rate, *signals, band))
     except PesqError as error:
         reason = error.args[0] if error.args else type(error).__name__
         raise MetricRefused(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
-    if not np.isfinite(value):  # what the package makes of a decoded signal without any sound
-        raise MetricRefused("PESQ finds nothing to compare")
-    return value
 
 
 def stoi(original: Signal, decoded: Signal, extended: bool = False) -> float:
@@ -125,9 +123,9 @@ def _mel_filters() -> Signal:
     return np.maximum(np.minimum(rise, fall), 0) * 2 / (edges[2:] - edges[:-2])
 
 
-def _refuse_silence(original: Signal) -> None:
-    if not len(original) or np.square(original).mean() < _SILENCE:
-        raise MetricRefused("silent")
+def _refuse_silence(signal: Signal, reason: str = "silent") -> None:
+    if not len(signal) or np.square(signal).mean() < _SILENCE:
+        raise MetricRefused(reason)
 
 
 STANDARD = (

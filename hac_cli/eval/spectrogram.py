@@ -11,7 +11,7 @@ from hac_cli.eval.metrics import Signal, magnitudes
 
 WIDTH, HEIGHT = 640, 160
 _WINDOW = 2 * HEIGHT
-_RANGE = 80.0  # dB below full scale that are black
+_TOP, _RANGE = -20.0, 70.0  # dBFS of the brightest colour, and how many dB below it are black
 # Dark to bright with lightness rising evenly, in the manner of matplotlib's magma.
 _ANCHORS = np.array([(0, 0, 4), (28, 16, 68), (79, 18, 123), (129, 37, 129), (181, 54, 122), (229, 80, 100),
                      (251, 135, 97), (254, 194, 135), (252, 253, 191)])  # fmt: skip
@@ -24,7 +24,7 @@ def png(signal: Signal) -> bytes:
     steps = magnitudes(padded, _WINDOW, hop) * (4 / _WINDOW)  # a sine of full scale has 1
     columns = np.linspace(0, len(steps) - 1, WIDTH).round().astype(int)
     decibels = 20 * np.log10(np.maximum(steps[columns, :HEIGHT], 1e-9)).T[::-1]
-    return _encode((np.clip(1 + decibels / _RANGE, 0, 1) * 255).astype(np.uint8))
+    return _encode((np.clip(1 + (decibels - _TOP) / _RANGE, 0, 1) * 255).astype(np.uint8))
 
 
 def _encode(pixels: np.ndarray) -> bytes:

@@ -12,15 +12,16 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hac_cli.errors import HacError
-from hac_cli.eval import SAMPLE_RATE, clips, coders, machine
+from hac_cli.eval import SAMPLE_RATE, clips, coders, machine, workers
 from hac_cli.eval.clips import Samples
 from hac_cli.eval.coders import Coder, CodingError, HacCoder
+from hac_cli.eval.workers import run_all
 
 SHORT, LONG = 10, 70
 """Seconds of the two recordings."""
@@ -49,21 +50,25 @@ class Speed:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class Task:
+    coder: Coder
+    cores: int
+
+
 def measure(
     folder: Path, names: Sequence[str], chosen: Sequence[Coder], progress: Callable[[str, int, int], None]
 ) -> list[dict[str, Any]]:
     """A line for each codec and number of cores; the audio is the folder's clips, one after the other."""
     audio = _speech(folder, names)
-    counts = sorted({1, machine.cores()})
-    runs = [(coder, cores) for coder in chosen if coder.commands for cores in counts]
-    lines = []
-    for number, (coder, cores) in enumerate(runs):
-        progress("timing", number, len(runs))
-        try:
-            lines.append(asdict(_measure(coder, cores, audio)))
-        except HacError as error:
-            lines.append(asdict(Speed(coder.name, cores, error=error.message)))
-    return lines
+    tasks = [Task(coder, cores) for coder in chosen if coder.commands for cores in sorted({1, machine.cores()})]
+    lines = {}
+    for number, (task, speed) in enumerate(run_all(partial(_measure, audio), tasks, jobs=1)):
+        progress("timing", number + 1, len(tasks))
+        if isinstance(speed, Exception):
+            speed = Speed(task.coder.name, task.cores, error=str(speed))
+        lines[task] = asdict(speed)
+    return [lines[task] for task in tasks]
 
 
 def _speech(folder: Path, names: Sequence[str]) -> Samples:
@@ -75,7 +80,9 @@ def _speech(folder: Path, names: Sequence[str]) -> Samples:
     return np.resize(np.concatenate(parts), LONG * SAMPLE_RATE)
 
 
-def _measure(coder: Coder, cores: int, audio: Samples) -> Speed:
+def _measure(audio: Samples, task: Task) -> Speed:
+    """In a process of its own, which cleans up behind itself if the user stops it."""
+    coder, cores = task.coder, task.cores
     least = _run(["true"], cores)[1]
     with tempfile.TemporaryDirectory(prefix="hac-bench-") as folder:
         timed = {seconds: _both_ways(coder, cores, audio, seconds, Path(folder)) for seconds in (SHORT, LONG)}
@@ -121,11 +128,13 @@ def _run(command: list[str], cores: int) -> tuple[float, float]:
 def _first_block(recording: Path, coder: HacCoder) -> float:
     """The recording goes into a pipe that stays open; the end of the input would bring out everything at once."""
     started = time.perf_counter()
-    with subprocess.Popen(coder.pipe, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(coder.pipe, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
+        workers.running.add(process.pid)
         assert process.stdin and process.stdout
         process.stdin.write(recording.read_bytes())
         process.stdin.flush()
         process.stdout.read(_MORE_THAN_A_HEADER)
         waited = time.perf_counter() - started
         process.kill()
+        workers.running.discard(process.pid)
     return waited
