@@ -228,5 +228,3 @@ def _open_shard(job: Job, settings: Settings, source: Folder, target: Folder) ->
             return {**facts, **_facts(result), **_output(temporary)}
 
     return [_attempt(item, lambda item=item: decode(item)) for item in job.items]  # type: ignore[misc]
-
-

@@ -52,7 +52,6 @@ def batch_options(command: Command) -> Command:
         click.option("-n", "--dry-run", is_flag=True, help="Only tell what would be done."),
         click.option("--json", "as_json", is_flag=True, help="Tell what happens as JSON objects, one a line."),
         common_options,
-        click.pass_obj,
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -67,6 +66,7 @@ def batch_options(command: Command) -> Command:
 @click.option("--shard-size", "shard_megabytes", metavar="MB", type=click.IntRange(min=1), default=SHARD_MEGABYTES,
               show_default=True, help="Recordings that go to a shard, at most, in megabytes of input.")  # fmt: skip
 @batch_options
+@click.pass_obj
 def batch_compress(
     console: Console, model: str | None, mono: bool, shard_format: str | None, shard_megabytes: int, **options: Any
 ) -> None:
@@ -86,6 +86,7 @@ def batch_compress(
 @click.option("--format", "extension", metavar="EXT", default="wav", show_default=True,
               help="What to write, by extension: wav, flac, ogg, opus, mp3, ...")  # fmt: skip
 @batch_options
+@click.pass_obj
 def batch_decompress(console: Console, extension: str, **options: Any) -> None:
     """Decompress the .hac files and shards of tokens of SRC into DST.
 
