@@ -58,10 +58,12 @@ def scheduler() -> Iterator[str]:
 
 
 def wait_for_workers(address: str, number: int) -> None:
+    """For the scheduler at first."""
     from distributed import Client
 
     with Client(address, timeout=60, set_as_default=False) as client:
-        client.wait_for_workers(number, timeout=120)
+        if number:
+            client.wait_for_workers(number, timeout=120)
 
 
 def test_a_worker_is_killed(scheduler, tmp_path, call, start_hac):
@@ -74,7 +76,8 @@ def test_a_worker_is_killed(scheduler, tmp_path, call, start_hac):
 
     other = tmp_path / "other"  # the same package, of another version
     (other / "hac_cli-0.0.9.dist-info").mkdir(parents=True)
-    (other / "hac_cli-0.0.9.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: hac-cli\nVersion: 0.0.9\n")
+    metadata = "Metadata-Version: 2.1\nName: hac-cli\nVersion: 0.0.9\n"
+    (other / "hac_cli-0.0.9.dist-info" / "METADATA").write_text(metadata)
     path = os.pathsep.join([str(other), str(Path(hac_cli.__file__).parents[1])])
     with worker(scheduler, PYTHONPATH=path):
         wait_for_workers(scheduler, 1)
@@ -107,7 +110,7 @@ def test_a_worker_is_killed(scheduler, tmp_path, call, start_hac):
 def bucket(monkeypatch) -> Iterator[str]:
     server = ThreadedMotoServer(port=0)
     server.start()
-    host, port = server.get_host_and_port()
+    _, port = server.get_host_and_port()
     for name, value in {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "a",
                         "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}.items():  # fmt: skip
         monkeypatch.setenv(name, value)
