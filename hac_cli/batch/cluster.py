@@ -49,7 +49,7 @@ class ClusterPool:
         from distributed import as_completed
 
         running: dict[Any, Job] = {}
-        completed = as_completed()
+        completed = as_completed(loop=self._client.loop)
         batch = uuid.uuid4().hex
         submitted = 0
         counted = time.monotonic()

@@ -100,10 +100,10 @@ class LocalFolder:
                 with os.scandir(self._path(folder) or ".") as entries:
                     for entry in entries:
                         name = f"{folder}/{entry.name}" if folder else entry.name
-                        if entry.is_dir():
+                        if _is_folder(entry):
                             stack.append((name, (*above, here)))
-                        elif found := self.find(name):
-                            yield found
+                        else:
+                            yield self.find(name) or Entry(name, 0, "")  # a broken link, as reading it will tell
             except OSError as error:
                 report(folder or ".", explain_input(error))
 
@@ -159,6 +159,13 @@ class LocalFolder:
 
     def _path(self, name: str) -> str:
         return os.path.join(self.location, name) if name else self.location  # noqa: PTH118  keeps any bytes
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself; reading it will tell
+        return False
 
 
 def _prefix(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,7 +51,6 @@ def batch_options(command: Command) -> Command:
         click.option("-n", "--dry-run", is_flag=True, help="Only tell what would be done."),
         click.option("--json", "as_json", is_flag=True, help="Tell what happens as JSON objects, one a line."),
         common_options,
-        click.pass_obj,
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -67,6 +65,7 @@ def batch_options(command: Command) -> Command:
 @click.option("--shard-size", "shard_megabytes", metavar="MB", type=click.IntRange(min=1), default=SHARD_MEGABYTES,
               show_default=True, help="Recordings that go to a shard, at most, in megabytes of input.")  # fmt: skip
 @batch_options
+@click.pass_obj
 def batch_compress(
     console: Console, model: str | None, mono: bool, shard_format: str | None, shard_megabytes: int, **options: Any
 ) -> None:
@@ -86,6 +85,7 @@ def batch_compress(
 @click.option("--format", "extension", metavar="EXT", default="wav", show_default=True,
               help="What to write, by extension: wav, flac, ogg, opus, mp3, ...")  # fmt: skip
 @batch_options
+@click.pass_obj
 def batch_decompress(console: Console, extension: str, **options: Any) -> None:
     """Decompress the .hac files and shards of tokens of SRC into DST.
 
@@ -94,36 +94,6 @@ def batch_decompress(console: Console, extension: str, **options: Any) -> None:
     """
     settings = _settings("decompress", None, options, extension=f".{extension.lower().removeprefix('.')}")
     _run(console, settings, SHARD_MEGABYTES, **options)
-
-
-recursive_option = click.option("-r", "--recursive", is_flag=True, expose_value=False,
-                                help="IN and OUT are folders: the same as `hac batch`, with its options.")  # fmt: skip
-
-
-def recursive(batch_command: click.Command) -> type[click.Command]:
-    """A command that is another one where its arguments have -r, which takes all of the other's options."""
-
-    class Recursive(click.Command):
-        def make_context(
-            self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-        ) -> click.Context:
-            rest = _without_recursive(args)
-            if rest == args:
-                return super().make_context(info_name, args, parent, **extra)
-            return batch_command.make_context(f"batch {batch_command.name}", rest, parent, **extra)
-
-    return Recursive
-
-
-def _without_recursive(arguments: list[str]) -> list[str]:
-    """Takes out --recursive and -r, which may stand with other flags, as in -rf."""
-    kept: list[str] = []
-    for index, argument in enumerate(arguments):
-        if argument == "--":
-            return kept + arguments[index:]
-        if argument not in ("-r", "--recursive"):
-            kept.append(re.sub(r"^(-[fqvn0]*)r(?=[fqvn0]*$)", r"\1", argument))
-    return kept
 
 
 def _settings(command: str, model: str | None, options: dict[str, Any], **more: Any) -> Settings:

@@ -181,9 +181,15 @@ class _Display:
 
 def printable(name: str) -> str:
     """A name on one line, whatever is in it: new lines, escape sequences, bytes that are no text."""
-    return "".join(letter if letter.isprintable() else letter.encode("utf-8", "surrogateescape").decode(
-        "ascii", "backslashreplace") if "\udc80" <= letter <= "\udcff" else repr(letter)[1:-1]
-        for letter in name)  # fmt: skip
+    if name.isprintable():
+        return name
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in name)
+
+
+def _escaped(letter: str) -> str:
+    if "\udc80" <= letter <= "\udcff":  # a byte that is not UTF-8
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return repr(letter)[1:-1]
 
 
 def duration(seconds: float) -> str:

@@ -7,8 +7,9 @@ import time
 import click
 
 from hac_cli.cli import files
-from hac_cli.cli.batch import batch_compress, recursive, recursive_option
+from hac_cli.cli.batch import batch_compress
 from hac_cli.cli.console import TIME, Console, common_options, count, engine_options
+from hac_cli.cli.recursive import recursive, recursive_option
 from hac_cli.errors import InputError
 
 

@@ -9,8 +9,9 @@ from typing import BinaryIO
 import click
 
 from hac_cli.cli import files
-from hac_cli.cli.batch import batch_decompress, recursive, recursive_option
+from hac_cli.cli.batch import batch_decompress
 from hac_cli.cli.console import TIME, Advance, Console, common_options, count, engine_options
+from hac_cli.cli.recursive import recursive, recursive_option
 from hac_cli.errors import CorruptError
 
 

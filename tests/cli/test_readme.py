@@ -21,15 +21,22 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """The folder that a reader would be in."""
+    place = tmp_path_factory.mktemp("readme")
+    shutil.copytree(ROOT / "samples", place / "samples")
+    return place
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("language", ["sh", "python"])
-def test_examples_run(language, tmp_path):
-    """One after the other in one folder, as a reader would; but the second installation is spared."""
-    shutil.copytree(ROOT / "samples", tmp_path / "samples")
+def test_examples_run(language, place):
+    """One after the other, those for the shell first; but the second installation is spared."""
     script = "".join(block for block in blocks(language) if NEEDS_A_FRESH_MACHINE not in block)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     interpreter = {"sh": ["bash", "-e", "-o", "pipefail"], "python": [sys.executable, "-"]}[language]
-    result = subprocess.run(interpreter, input=script, cwd=tmp_path, env=os.environ | {"PATH": path},
+    result = subprocess.run(interpreter, input=script, cwd=place, env=os.environ | {"PATH": path},
                             capture_output=True, text=True, timeout=300)  # fmt: skip
     assert result.returncode == 0, result.stderr
 

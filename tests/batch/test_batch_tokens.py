@@ -1,0 +1,79 @@
+"""Shards of tokens: what goes in comes out, damage is noticed, and no name can lead out of a folder."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import numpy as np
+import pytest
+
+from hac_cli.batch import tokens
+from hac_cli.container import Header, Writer
+from hac_cli.errors import CorruptError, InputError, ModelError
+from hac_cli.model import released
+
+FORMATS = ["npz", "parquet", "jsonl"]
+
+
+def coded(channels: int = 1, frames: int = 100, samples: int = 21_000, **facts) -> bytes:
+    """A ``.hac`` file of tokens that mean nothing."""
+    model = released.find(released.DEFAULT_MODEL)
+    values = {"model_id": model.model_id, "weights_digest": model.short_digest, "pre_skip": model.config.look_ahead}
+    sink = io.BytesIO()
+    writer = Writer(sink, Header(16_000, channels, **(values | {"total_samples": samples} | facts)))
+    writer.write(np.random.default_rng(frames).integers(0, 1 << 18, (channels, frames, 1)))
+    writer.finish(samples)
+    return sink.getvalue()
+
+
+@pytest.fixture
+def files() -> dict[str, bytes]:
+    return {"one.wav": coded(), "sub/new\nline 🎙.wav": coded(2, 7, 1_400), "empty.wav": coded(1, 0, 0)}
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_there_and_back(extension, files, tmp_path):
+    path = str(tmp_path / f"shard.{extension}")
+    tokens.write(path, extension, [tokens.from_hac(name, "v2", data) for name, data in files.items()])
+    assert tokens.paths(path) == list(files)
+    assert {recording.path: tokens.to_hac(recording) for recording in tokens.read(path)} == files
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_names_that_are_no_text(extension, tmp_path):
+    path, name = str(tmp_path / f"shard.{extension}"), os.fsdecode(b"\xff.wav")
+    if extension == "parquet":
+        with pytest.raises(InputError, match="not UTF-8"):
+            tokens.check_name(extension, name)
+        return
+    tokens.check_name(extension, name)
+    tokens.write(path, extension, [tokens.from_hac(name, "v2", coded())])
+    assert tokens.paths(path) == [name]
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_damage(extension, files, tmp_path):
+    path = tmp_path / f"shard.{extension}"
+    recordings = [tokens.from_hac(name, "v2", data) for name, data in files.items()]
+    tokens.write(str(path), extension, recordings)
+    whole = path.read_bytes()
+    for content in (b"", b"This is no shard.\n", whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        if extension == "jsonl" and not content:
+            assert tokens.read(str(path)) == []
+            continue
+        with pytest.raises(CorruptError):
+            tokens.read(str(path))
+
+
+def test_tokens_that_are_not_those_written():
+    recording = tokens.from_hac("one.wav", "v2", coded())
+    changed = recording.tokens.copy()
+    changed[0, 50] ^= 1
+    with pytest.raises(CorruptError, match="digest mismatch"):
+        tokens.to_hac(recording._replace(tokens=changed))
+    with pytest.raises(CorruptError, match="facts don't fit"):
+        tokens.to_hac(recording._replace(samples=10**6))
+    with pytest.raises(ModelError, match="other weights"):
+        tokens.to_hac(recording._replace(weights_digest="00" * 8))

@@ -1,0 +1,146 @@
+"""Batches on a Dask cluster of real processes, and on an S3 server."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import numpy as np
+import pytest
+from moto.server import ThreadedMotoServer
+
+import hac_cli
+from hac_cli.audio import AudioWriter
+from hac_cli.batch import manifest
+from hac_cli.cli.app import run
+
+FILES = 40
+pytestmark = pytest.mark.slow
+
+
+def write_talk(path: Path, samples: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with AudioWriter(path, 24_000, 1, samples=samples) as writer:
+        writer.write((0.3 * np.sin(np.arange(samples) / 20)).astype(np.float32)[None])
+
+
+@contextlib.contextmanager
+def dask(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {**os.environ, **variables}
+    command = [sys.executable, "-m", "dask", *arguments]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def worker(address: str, **variables: str) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+    return dask("worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", **variables)
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with dask("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"):
+        yield f"tcp://127.0.0.1:{port}"
+
+
+def wait_for_workers(address: str, number: int) -> None:
+    """For the scheduler at first."""
+    from distributed import Client
+
+    with Client(address, timeout=60, set_as_default=False) as client:
+        if number:
+            client.wait_for_workers(number, timeout=120)
+
+
+def test_a_worker_is_killed(scheduler, tmp_path, call, start_hac):
+    """Every output is right and there at the end; without workers at all, or with those of another HAC, it refuses."""
+    wait_for_workers(scheduler, 0)
+    write_talk(tmp_path / "src" / "first.wav", 1_000)
+    arguments = ("batch", "compress", "--cluster", scheduler, tmp_path / "src", tmp_path / "dst")
+    code, _, errors = call(*arguments)
+    assert (code, errors) == (2, f"hac: {scheduler}: the cluster has no workers; start some with `dask worker`\n")
+
+    other = tmp_path / "other"  # the same package, of another version
+    (other / "hac_cli-0.0.9.dist-info").mkdir(parents=True)
+    metadata = "Metadata-Version: 2.1\nName: hac-cli\nVersion: 0.0.9\n"
+    (other / "hac_cli-0.0.9.dist-info" / "METADATA").write_text(metadata)
+    path = os.pathsep.join([str(other), str(Path(hac_cli.__file__).parents[1])])
+    with worker(scheduler, PYTHONPATH=path):
+        wait_for_workers(scheduler, 1)
+        code, _, errors = call(*arguments)
+        assert code == 2 and "has hac-cli 0.0.9, this is" in errors and errors.count("\n") == 1
+    assert not (tmp_path / "dst" / "first.hac").exists()
+
+    for number in range(FILES):
+        write_talk(tmp_path / "src" / str(number % 3) / f"{number}.wav", 24_000 + number)
+    (tmp_path / "src" / "text.wav").write_text("no audio\n" * 100)
+    log = tmp_path / "dst" / manifest.NAME
+    with worker(scheduler) as victim, worker(scheduler):
+        wait_for_workers(scheduler, 2)
+        process = start_hac(*arguments)
+        end = time.monotonic() + 200
+        while not log.exists() or log.read_bytes().count(b'"event": "done"') < 5:
+            assert process.poll() is None and time.monotonic() < end, process.communicate()
+            time.sleep(0.02)
+        os.kill(victim.pid, signal.SIGKILL)
+        errors = process.communicate(timeout=300)[1].decode()
+    assert process.returncode == 1, errors
+    assert f"{FILES + 1} done, 1 failed" in errors and "hac: text.wav: is not audio" in errors
+    hac_cli.compress(tmp_path / "src" / "1" / "7.wav", tmp_path / "alone.hac")
+    assert (tmp_path / "dst" / "1" / "7.hac").read_bytes() == (tmp_path / "alone.hac").read_bytes()
+    assert len(list((tmp_path / "dst").rglob("*.hac"))) == FILES + 1
+    assert "0 inputs" in call("batch", "compress", "--exclude", "text.wav", tmp_path / "src", tmp_path / "dst")[2]
+
+
+@pytest.fixture
+def bucket(monkeypatch) -> Iterator[str]:
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    _, port = server.get_host_and_port()
+    for name, value in {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "a",
+                        "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    boto3.client("s3").create_bucket(Bucket="speech")
+    yield "s3://speech"
+    server.stop()
+
+
+def test_s3(bucket, tmp_path, call):
+    """From a bucket to a bucket, twice; then from there to a disk."""
+    store = boto3.client("s3")
+    for name, samples in (("in/one.wav", 4_000), ("in/deep/er/two 🎙.wav", 4_001)):
+        write_talk(tmp_path / "talk.wav", samples)
+        store.upload_file(str(tmp_path / "talk.wav"), "speech", name)
+    store.put_object(Bucket="speech", Key="in/text.wav", Body=b"no audio" * 100)
+    log = ("--manifest", tmp_path / "log.jsonl", "-j", "1")
+    code, _, errors = call("batch", "compress", *log, f"{bucket}/in", f"{bucket}/out")
+    assert code == 1 and "2 done, 1 failed" in errors and "hac: text.wav: is not audio" in errors
+    listed = {entry["Key"] for entry in store.list_objects_v2(Bucket="speech", Prefix="out/")["Contents"]}
+    assert listed == {"out/one.hac", "out/deep/er/two 🎙.hac"}
+    write_talk(tmp_path / "talk.wav", 4_001)
+    hac_cli.compress(tmp_path / "talk.wav", tmp_path / "alone.hac")
+    body = store.get_object(Bucket="speech", Key="out/deep/er/two 🎙.hac")["Body"].read()
+    assert body == (tmp_path / "alone.hac").read_bytes()
+
+    code, output, errors = call("batch", "compress", "-n", *log, f"{bucket}/in", f"{bucket}/out")
+    assert output == "text.wav -> text.hac\n" and "2 done before" in errors
+    store.upload_file(str(tmp_path / "talk.wav"), "speech", "in/one.wav")  # another recording now
+    assert "one.wav -> one.hac" in call("batch", "compress", "-n", *log, f"{bucket}/in", f"{bucket}/out")[1]
+    store.delete_object(Bucket="speech", Key="out/one.hac")
+    assert call("batch", "decompress", "-j1", f"{bucket}/out", tmp_path / "back")[0] == 0
+    assert (tmp_path / "back/deep/er/two 🎙.wav").stat().st_size == (tmp_path / "talk.wav").stat().st_size
+    assert run(["batch", "compress", "-n", "s3://none/in", str(tmp_path / "none")]) == 3
