@@ -21,8 +21,7 @@ from hac_cli.audio import (
     to_mono,
 )
 from hac_cli.codec import decoder_stream, encoder_stream
-from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Reader, Summary, Writer
-from hac_cli.errors import ModelError
+from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Summary, Writer
 from hac_cli.model import released
 from hac_cli.model.stream import EncoderStream
 from hac_cli.player import Player, Window
@@ -78,7 +77,8 @@ def compress(
     ``source`` and ``sink`` are paths or binary streams (which stay open). ``payload``: "raw" leaves out the entropy
     coding that makes files smaller. A stream's blocks are shorter than a file's, if not given.
 
-    Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an unknown model.
+    Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
+    unknown model.
     """
     chosen = released.find(model)
     with contextlib.ExitStack() as stack:
@@ -141,7 +141,7 @@ def decompress(
     """
     with contextlib.closing(ByteSource(source)) as file:
         damages: list[Damage] = []
-        reader = open_reader(file, damages.append if recover else None)
+        reader = predictors.open_reader(file, damages.append if recover else None)
         header = reader.header
         chosen = released.find_for_file(header.model_id, header.weights_digest)
         chosen.check_layout(header.bits_per_token, header.tokens_per_frame, header.hop_length, header.pre_skip)
@@ -156,15 +156,6 @@ def decompress(
                     progress(writer.samples_written)
     return Result(writer.samples_written, header.sample_rate, header.channels, reader.bytes_read, reader.payload_bytes,
                   chosen.name, lost=player.lost)  # fmt: skip
-
-
-def open_reader(file: ByteSource, on_damage: Callable[[Damage], None] | None = None) -> Reader:
-    """A reader that gives tokens. Raises CorruptError for the header, ModelError if the predictor is not installed."""
-    reader = Reader(file, on_damage, predictors.for_header)
-    if not reader.gives_tokens:
-        released.find_for_file(reader.header.model_id, reader.header.weights_digest)
-        raise ModelError("was made with another predictor of its model; use the version of hac-cli that made it")
-    return reader
 
 
 def _result(header: Header, summary: Summary, model: str, warning: str | None = None) -> Result:

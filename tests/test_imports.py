@@ -22,7 +22,8 @@ ALLOWED = {
     "recordings": {"codec", "predictors", "player", "audio", "container", "model"},
     "eval": {"codec", "audio"},
     "train": {"model", "losses", "audio", "container"},
-    "cli": {"codec", "recordings", "predictors", "eval", "train", "audio", "container", "model.released"},
+    "editing": {"audio", "container", "model", "predictors", "player"},
+    "cli": {"codec", "recordings", "editing", "predictors", "eval", "train", "audio", "container", "model.released"},
 }
 WITHOUT_TORCH = ("predictors", "errors", "container", "audio", "cli")
 

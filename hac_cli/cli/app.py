@@ -8,8 +8,10 @@ import warnings
 
 import click
 
+from hac_cli.cli.cat import cat
 from hac_cli.cli.compress import compress
 from hac_cli.cli.console import Console, common_options
+from hac_cli.cli.cut import cut
 from hac_cli.cli.decompress import decompress
 from hac_cli.cli.info import info
 from hac_cli.cli.models import models
@@ -35,7 +37,7 @@ def cli() -> None:
 
 
 # A new command is a file beside this one and a name in this list.
-for command in (compress, decompress, info, verify, models, train):
+for command in (compress, decompress, cut, cat, info, verify, models, train):
     cli.add_command(command)
 
 
