@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hac_cli.audio import ByteSource, ByteTarget, Source, Target
 from hac_cli.container import CODEC_SAMPLE_RATE, Header, Reader, Writer
-from hac_cli.errors import UsageError
+from hac_cli.errors import HacError, UsageError
 from hac_cli.predictors import for_header, open_reader
 
 
@@ -26,9 +26,9 @@ class Piece:
 def cut(source: Source, target: Target, *, start: float = 0.0, duration: float | None = None) -> Piece:
     """Writes a part of a ``.hac`` file as a file of its own.
 
-    It ends at exactly the sample asked for. It begins at the last frame that starts at or before the sample asked for, and on a
-    whole sample (every frame does at 24 and 48 kHz, every third at 16 kHz): at most 14 or 40 ms earlier. Its first
-    tenths of a second sound a little different from the same place of the whole, since the decoder starts afresh there.
+    It ends at exactly the sample asked for. It begins at the last frame that starts at or before the sample asked
+    for, and on a whole sample (every frame does at 24 and 48 kHz, every third at 16 kHz): at most 14 or 40 ms earlier.
+    Its first tenths of a second sound a little different from the whole, since the decoder starts afresh there.
 
     Raises CorruptError at damage in what it reads, UsageError for a start behind the end.
     """
@@ -69,7 +69,7 @@ def _copy_frames(reader: Reader, writer: Writer, first: int, stop: int | None) -
 def cat(sources: Sequence[Source], target: Target) -> list[float]:
     """Joins ``.hac`` files of the same model, sample rate and channels; gives the second at which each begins.
 
-    Each begins on the first frame behind the last one, so that between two of them there is what their models' look-ahead and
+    Each begins on the first frame behind the last one, so that between two of them there is what the look-ahead and
     the last frame's rest are worth: up to 40 ms of silence, or nearly, none of which is taken from either.
 
     Raises CorruptError for any damage, UsageError where files don't fit together.
@@ -77,7 +77,10 @@ def cat(sources: Sequence[Source], target: Target) -> list[float]:
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(contextlib.closing(ByteSource(source))) for source in sources]
         sink = stack.enter_context(contextlib.closing(ByteTarget(target)))
-        readers = [open_reader(file) for file in files]
+        readers = []
+        for file in files:
+            with _named_errors(file):
+                readers.append(open_reader(file))
         header = readers[0].header
         for number, reader in enumerate(readers, 1):
             if _kind(reader.header) != _kind(header):
@@ -85,16 +88,26 @@ def cat(sources: Sequence[Source], target: Target) -> list[float]:
         writer = _new_writer(sink, header, None)
         begins: list[float] = []
         frames = samples = 0
-        for reader in readers:
+        for file, reader in zip(files, readers, strict=True):
             samples = frames * header.hop_length * header.sample_rate // CODEC_SAMPLE_RATE
             begins.append(samples / header.sample_rate)
-            for block in reader:
-                writer.write(block.tokens)
-                frames += block.frames
+            with _named_errors(file):
+                for block in reader:
+                    writer.write(block.tokens)
+                    frames += block.frames
             assert reader.summary
             samples += reader.summary.samples
         writer.finish(samples)
         return begins
+
+
+@contextlib.contextmanager
+def _named_errors(file: ByteSource) -> Iterator[None]:
+    try:
+        yield
+    except HacError as error:
+        error.path = error.path or file.path or "standard input"
+        raise
 
 
 def _kind(header: Header) -> tuple[object, ...]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
-from hac_cli.container import Header, Predictor
+from hac_cli.container import Damage, Header, Predictor, Reader
+from hac_cli.container.source import Readable
+from hac_cli.errors import ModelError
 from hac_cli.model import released
 
 
@@ -22,3 +25,12 @@ def for_header(header: Header) -> Predictor | None:
             predictor = for_model(model.name)
             return predictor if predictor and predictor.digest == header.predictor_digest else None
     return None
+
+
+def open_reader(file: Readable, on_damage: Callable[[Damage], None] | None = None) -> Reader:
+    """A reader that gives tokens. Raises CorruptError for the header, ModelError if the predictor is not installed."""
+    reader = Reader(file, on_damage, for_header)
+    if not reader.gives_tokens:
+        released.find_for_file(reader.header.model_id, reader.header.weights_digest)
+        raise ModelError("was made with another predictor of its model; use the version of hac-cli that made it")
+    return reader

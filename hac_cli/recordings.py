@@ -21,8 +21,7 @@ from hac_cli.audio import (
     to_mono,
 )
 from hac_cli.codec import decoder_stream, encoder_stream
-from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Reader, Summary, Writer
-from hac_cli.errors import ModelError
+from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Summary, Writer
 from hac_cli.model import released
 from hac_cli.model.engine import DEFAULT_ENGINE
 from hac_cli.model.stream import FRAMES_PER_CALL, EncoderStream
@@ -153,7 +152,7 @@ def decompress(
     """
     with contextlib.closing(ByteSource(source)) as file:
         damages: list[Damage] = []
-        reader = open_reader(file, damages.append if recover else None)
+        reader = predictors.open_reader(file, damages.append if recover else None)
         header = reader.header
         chosen = released.find_for_file(header.model_id, header.weights_digest)
         chosen.check_layout(header.bits_per_token, header.tokens_per_frame, header.hop_length, header.pre_skip)
@@ -169,15 +168,6 @@ def decompress(
                     progress(writer.samples_written)
     return Result(writer.samples_written, header.sample_rate, header.channels, reader.bytes_read, reader.payload_bytes,
                   chosen.name, lost=player.lost)  # fmt: skip
-
-
-def open_reader(file: ByteSource, on_damage: Callable[[Damage], None] | None = None) -> Reader:
-    """A reader that gives tokens. Raises CorruptError for the header, ModelError if the predictor is not installed."""
-    reader = Reader(file, on_damage, predictors.for_header)
-    if not reader.gives_tokens:
-        released.find_for_file(reader.header.model_id, reader.header.weights_digest)
-        raise ModelError("was made with another predictor of its model; use the version of hac-cli that made it")
-    return reader
 
 
 def _frames_per_call(header: Header, live: bool) -> int:

@@ -22,7 +22,7 @@ ALLOWED = {
     "predictors": {"container", "model"},
     "player": {"audio", "container", "model"},
     "recordings": {"codec", "predictors", "player", "audio", "container", "model"},
-    "editing": {"predictors", "audio", "container"},
+    "editing": {"audio", "container", "model", "predictors", "player"},
     "eval": {"codec", "recordings", "audio", "model.released", "model.engine"},
     "train": {"model", "losses", "audio", "container", "eval.metrics"},
     "batch": {"codec", "recordings", "audio", "container", "model.released"},

@@ -10,8 +10,10 @@ import click
 
 from hac_cli.cli.batch import batch
 from hac_cli.cli.bench import bench
+from hac_cli.cli.cat import cat
 from hac_cli.cli.compress import compress
 from hac_cli.cli.console import Console, common_options
+from hac_cli.cli.cut import cut
 from hac_cli.cli.decompress import decompress
 from hac_cli.cli.export import export
 from hac_cli.cli.export_weights import export_weights
@@ -39,7 +41,9 @@ def cli() -> None:
 
 
 # A new command is a file beside this one and a name in this list.
-for command in (compress, decompress, batch, info, verify, models, bench, train, export, export_weights):
+for command in (
+    compress, decompress, batch, cut, cat, info, verify, models, bench, train, export, export_weights,
+):  # fmt: skip
     cli.add_command(command)
 
 

@@ -35,7 +35,8 @@ def test_info_json(call, folder):
         "schema": "hac-info-1", "file": "file.hac", "ok": True, "format_version": "1.0",
         "model": MODEL.name, "model_id": MODEL.model_id, "weights_digest": MODEL.short_digest.hex(),
         "weights_installed": True, "sample_rate": 48_000, "channels": 1, "samples": 32_000, "seconds": 2 / 3,
-        "frames": 100, "blocks": 4, "frames_per_block": 30, "bits_per_token": 18, "file_bytes": size,
+        "frames": 100, "blocks": 4, "frames_per_block": 30, "bits_per_token": 18, "payload_coding": "raw",
+        "file_bytes": size,
         "payload_bytes": 229, "bitrate": 12 * size, "payload_bitrate": 12 * 229,
     }  # fmt: skip
     assert missing == {
@@ -72,7 +73,7 @@ def test_verify(call, folder):
         "cut.hac: DAMAGED, 1 good block",
         "  from block 1 (0.40 s) on: truncated; no end block",
     ]
-    advice = "is damaged; copy it again from where it came from"
+    advice = "is damaged; copy it again, or decompress it with --recover"
     problems = [f"flip.hac: {advice}", f"cut.hac: {advice}", "empty.hac: not a .hac file: it is empty"]
     assert errors.splitlines() == [f"hac: {problem}" for problem in problems]
     assert call("verify", "flip.hac", "none.hac")[0] == 1  # failures of two kinds
@@ -86,10 +87,17 @@ def test_verify_json(call, folder):
     assert code == 5
     good, cut, other = map(json.loads, text.splitlines())
     common = {"schema": "hac-verify-1", "ok": False}
-    assert good == common | {"file": "whole.hac", "ok": True, "seconds": 4 / 3, "blocks": 4, "damages": []}
+    assert good == common | {
+        "file": "whole.hac",
+        "ok": True,
+        "seconds": 4 / 3,
+        "blocks": 4,
+        "tokens_checked": True,
+        "damages": [],
+    }
     place = {"first_block": 1, "last_block": None, "start_seconds": 0.4, "end_seconds": None}
     damages = [place | {"reason": "truncated; no end block"}]
-    assert cut == common | {"file": "cut.hac", "seconds": None, "blocks": 1, "damages": damages}
+    assert cut == common | {"file": "cut.hac", "seconds": None, "blocks": 1, "tokens_checked": True, "damages": damages}
     assert other == common | {"file": "no.hac", "error": "not a .hac file", "exit_code": 5}
 
 
