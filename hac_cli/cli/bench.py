@@ -51,7 +51,7 @@ _TIME_LIMIT = 120.0
               help="Tell what changed between two results files; exit code 1 if something got worse.")  # fmt: skip
 @common_options
 @click.pass_obj
-def bench(console: Console, folder: Path | None, compare: tuple[Path, Path] | None, **options: Any) -> None:
+def bench(console: Console, /, folder: Path | None, compare: tuple[Path, Path] | None, **options: Any) -> None:
     """Measure quality, size and speed on the recordings in DIR.
 
     Each is coded by HAC and by Opus, Codec2 and Speex, as far as these are installed. What failed is listed, with

@@ -23,6 +23,9 @@ from hac_cli.eval.workers import run_all
 DELAY_CLIPS = 8
 """How many clips, spread over the folder, a codec's delay is found by."""
 
+DECIMALS = 6
+"""Of a score; those beyond depend on where in memory a signal lies."""
+
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many of it are done, and how many there are."""
 
@@ -150,7 +153,7 @@ def _score(task: Task) -> Row:
             refused[metric.key] = str(reason)
             continue
         if np.isfinite(score):
-            scores[metric.key] = score
+            scores[metric.key] = round(score, DECIMALS)
         else:
             refused[metric.key] = f"the score is {score}"
     clip = task.clip

@@ -1,4 +1,9 @@
-"""Codecs behind one interface: HAC in this process, any other by the commands that run it."""
+"""Codecs behind one interface: HAC in this process, any other by the commands that run it.
+
+``name``; ``definition``, all that the results depend on, as plain values; ``code(audio)``, mono ``[samples]`` at
+24 kHz there and back, which raises HacError when that fails; ``commands``, the templates that encode and decode in
+processes of their own, with the ``format``, ``sample_rate`` and ``extension`` of their files.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,7 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,29 +46,6 @@ class Coded:
     audio: Samples
     file_bytes: int | None
     payload_bytes: float | None
-
-
-class Coder(Protocol):
-    """A codec. ``definition`` is all that its results depend on, as plain values."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def definition(self) -> dict[str, Any]: ...
-
-    @property
-    def commands(self) -> tuple[str, str] | None:
-        """Templates to encode and to decode in a process of its own; None if there are none."""
-        ...
-
-    format: str
-    sample_rate: int
-    extension: str
-
-    def code(self, audio: Samples) -> Coded:
-        """Mono ``[samples]`` at 24 kHz there and back. Raises HacError when that fails."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -195,6 +177,9 @@ class CommandCoder:
             except ValueError as error:
                 raise CodingError(f"{self.name} was said to write Ogg: {error}") from None
         return None if self.payload is None else float(self.payload) * seconds / 8
+
+
+Coder = HacCoder | CommandCoder
 
 
 def fill(command: str, source: Path, target: Path) -> list[str]:

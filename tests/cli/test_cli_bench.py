@@ -28,24 +28,24 @@ with wave.open(sys.argv[1]) as source, wave.open(sys.argv[2], "wb") as target:
 """
 
 CODECS = """
-[copy]
+["my copy"]
 encode = "cp {{in}} {{out}}"
 decode = "cp {{in}} {{out}}"
 payload = "file"
 
-[coarse]
+["my coarse"]
 encode = "{python} -I -S {script} {{in}} {{out}} {mask}"
 decode = "cp {{in}} {{out}}"
 
-["bad: fails"]
+["my bad: fails"]
 encode = "false {{in}} {{out}}"
 decode = "cp {{in}} {{out}}"
 
-["bad: hangs"]
-encode = "sleep 60 {{in}} {{out}}"
+["my bad: hangs"]
+encode = "sh -c 'test $(wc -c < {{in}}) -gt 3000 || sleep 60; cp {{in}} {{out}}'"
 decode = "cp {{in}} {{out}}"
 
-["bad: missing"]
+["my bad: missing"]
 encode = "hac-no-such-program {{in}} {{out}}"
 decode = "cp {{in}} {{out}}"
 install = "apt install nothing"
@@ -79,8 +79,8 @@ def made(tmp_path_factory):
     (clips / "notes.txt").write_text("no audio")
     (clips / ".hidden.flac").write_bytes(whole)
     codecs, results = write_codecs(root, 255), root / "results.json"
-    code = run(["-q", "bench", str(clips), "--codecs", str(codecs), "--only", "co", "--only", "bad", "--no-speed",
-                "-j", "2", "--time-limit", "3", "--results", str(results), "--only", "copy", "--csv"])  # fmt: skip
+    code = run(["-q", "bench", str(clips), "--codecs", str(codecs), "--only", "MY ", "--no-speed",
+                "-j", "2", "--time-limit", "3", "--results", str(results)])  # fmt: skip
     lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
     return SimpleNamespace(root=root, clips=clips, codecs=codecs, results=results, lines=lines, code=code)
 
@@ -102,10 +102,11 @@ def test_failures_are_listed_and_stop_nothing(made):
         "silent.wav",
         "speech.flac",
     }
-    assert about["missing"]["bad: missing"] == "apt install nothing"
-    assert all("exit code 1" in row["error"] for row in rows(made, "bad: fails").values())
-    assert all("stopped after 3 s" in row["error"] for row in rows(made, "bad: hangs").values())
-    assert len(rows(made, "copy")) == 6 and not any(row["error"] for row in rows(made, "copy").values())
+    assert about["missing"]["my bad: missing"] == "apt install nothing"
+    assert all("exit code 1" in row["error"] for row in rows(made, "my bad: fails").values())
+    hangs = {clip: row["error"] for clip, row in rows(made, "my bad: hangs").items() if row["error"]}
+    assert hangs.keys() == {"short.wav"} and "stopped after 3 s" in hangs["short.wav"]
+    assert len(rows(made, "my copy")) == 6 and not any(row["error"] for row in rows(made, "my copy").values())
 
 
 def test_clips_are_described(made):
@@ -116,19 +117,19 @@ def test_clips_are_described(made):
 
 
 def test_scores_and_refusals(made):
-    copied, coarse = rows(made, "copy"), rows(made, "coarse")
+    copied, coarse = rows(made, "my copy"), rows(made, "my coarse")
     assert copied["speech.flac"]["scores"]["mel"] < 0.05 and copied["speech.flac"]["scores"]["si_sdr"] > 40
     assert copied["speech.flac"]["scores"]["stoi"] > 0.999
     assert coarse["speech.flac"]["scores"]["si_sdr"] < copied["speech.flac"]["scores"]["si_sdr"] - 10
     assert "stoi" in copied["short.wav"]["refused"] and "mel" in copied["short.wav"]["scores"]
     assert "silent" in copied["silent.wav"]["refused"]["si_sdr"]
-    mean = next(line for line in made.lines if line["kind"] == "mean" and line["codec"] == "copy")
+    mean = next(line for line in made.lines if line["kind"] == "mean" and line["codec"] == "my copy")
     assert mean["scores"]["si_sdr"]["refused"] == 1 and mean["scores"]["si_sdr"]["clips"] == 5
     assert mean["scores"]["stoi"]["low"] <= mean["scores"]["stoi"]["mean"] <= mean["scores"]["stoi"]["high"]
 
 
 def test_sizes(made):
-    row = rows(made, "copy")["speech.flac"]
+    row = rows(made, "my copy")["speech.flac"]
     assert row["file_bytes"] == row["payload_bytes"] == 44 + 2 * 72_000
     assert row["bitrate"] == pytest.approx(8 * row["file_bytes"] / 3)
 
@@ -139,7 +140,7 @@ def test_machine_and_versions_are_part_of_it(made):
 
 
 def bench(call, made, results, *more, codecs=None):
-    return call("bench", made.clips, "--codecs", codecs or made.codecs, "--only", "co", "--only", "bad", "--no-speed",
+    return call("bench", made.clips, "--codecs", codecs or made.codecs, "--only", "MY ", "--no-speed",
                 "--time-limit", 3, "--results", results, "-j", 1, *more)  # fmt: skip
 
 
@@ -175,11 +176,16 @@ def test_tables_say_everything(capfd, made):
 
     bench_tables.show(results.read(made.results), per_clip=True)
     out = capfd.readouterr().out
-    assert "of 5 clips" in out and "not measured: bad: missing; apt install nothing" in out
-    assert "SI-SDR refuses 1 clip of copy: silent.wav: silent" in out and "clipped.wav is clipped" in out
+    assert "of 5 clips" in out and "not measured: my bad: missing; apt install nothing" in out
+    assert "SI-SDR refuses 1 clip of my copy: silent.wav: silent" in out and "clipped.wav is clipped" in out
     assert out.count("failed") >= 6
     table = list(csv.DictReader(io.StringIO(bench_tables.as_csv(results.read(made.results)))))
-    assert len(table) == 24 and {row["codec"] for row in table} == {"copy", "coarse", "bad: fails", "bad: hangs"}
+    assert len(table) == 24 and {row["codec"] for row in table} == {
+        "my copy",
+        "my coarse",
+        "my bad: fails",
+        "my bad: hangs",
+    }
     assert float(next(row for row in table if row["clip"] == "8k.wav")["bitrate"]) > 0
 
 
@@ -187,7 +193,7 @@ def test_compare_guards_a_release(call, made, tmp_path):
     worse = tmp_path / "worse.json"
     lines = [json.loads(line) for line in made.results.read_text(encoding="utf-8").splitlines()]
     for line in lines:
-        if line["kind"] == "clip" and line["codec"] == "coarse" and "si_sdr" in line["scores"]:
+        if line["kind"] == "clip" and line["codec"] == "my coarse" and "si_sdr" in line["scores"]:
             line["scores"]["si_sdr"] -= 3
     worse.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     assert call("bench", "--compare", made.results, made.results)[0] == 0
