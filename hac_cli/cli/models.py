@@ -23,12 +23,14 @@ SCHEMA = "hac-models-1"
 def models(console: Console, name: str | None, as_json: bool) -> None:
     """List the models.
 
-    With NAME it is that one alone. The default is marked with a star."""
+    With NAME it is that one alone, with its card: what it was trained on, what it reaches, what it is not for. The
+    default is marked with a star.
+    """
     from hac_cli.model import released
 
     chosen = [released.find(name)] if name else released.released()
     for model in chosen:
-        facts = _describe(model)
+        facts = _describe(model) | ({"card": model.card} if name else {})
         console.show(json.dumps({"schema": SCHEMA, **facts}) if as_json else _as_text(facts))
 
 
@@ -54,4 +56,4 @@ def _as_text(facts: dict[str, Any]) -> str:
         f"    {facts['bitrate'] / 1000:.3f} kbit/s, {facts['tokens_per_second']:g} tokens/s of "
         f"{facts['bits_per_token']} bits, latency {facts['latency_ms']:.1f} ms\n"
         f"    {facts['parameters']:,} parameters, {facts['file_bytes'] / 1e6:.1f} MB, sha256 {facts['digest']}"
-    )
+    ) + (f"\n\n{facts['card'].strip()}" if "card" in facts else "")

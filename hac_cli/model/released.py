@@ -68,6 +68,11 @@ class ReleasedModel:
         return self.config.bits_per_token
 
     @property
+    def card(self) -> str:
+        """What there is to know of the model, in Markdown: data, training, figures, limits."""
+        return self.path.with_suffix(".md").read_text(encoding="utf-8")
+
+    @property
     def latency_ms(self) -> float:
         return 1000 * self.config.latency_seconds
 

@@ -126,4 +126,4 @@ def test_models(call):
     code, text, _ = call("models", MODEL.name)
     assert code == 0
     assert text.startswith(f"* {MODEL.name}: {MODEL.description}\n")
-    assert f"{MODEL.parameters:,} parameters" in text
+    assert f"{MODEL.parameters:,} parameters" in text and MODEL.card.strip() in text
