@@ -70,12 +70,14 @@ def compress(
     raw: RawFormat | None = None,
     payload: str = "coded",
     frames_per_block: int | None = None,
+    metadata: bool = True,
     progress: Progress | None = None,
 ) -> Result:
     """Codes a recording into a ``.hac`` file or stream, block by block, in bounded memory.
 
     ``source`` and ``sink`` are paths or binary streams (which stay open). ``payload``: "raw" leaves out the entropy
-    coding that makes files smaller. A stream's blocks are shorter than a file's, if not given.
+    coding that makes files smaller. ``metadata``: title, date and the like are kept. A stream's
+    blocks are shorter than a file's, if not given.
 
     Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
     unknown model.
@@ -99,6 +101,8 @@ def compress(
             version=0x11 if predictor else 0x10,
         )
         writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(sink))), header, predictor)
+        if metadata:
+            writer.write_metadata(reader.tags)
         _encode_blocks(reader, writer, encoder_stream(header.channels, model=chosen.name), mono, progress)
         summary = writer.finish(reader.samples_read)
         return _result(header, summary, chosen.name, reader.truncated)
@@ -126,6 +130,7 @@ def decompress(
     start: float = 0.0,
     duration: float | None = None,
     recover: bool = False,
+    metadata: bool = True,
     progress: Progress | None = None,
 ) -> Result:
     """Decodes a ``.hac`` file or stream to exactly the original number of samples, rate and channels.
@@ -148,7 +153,8 @@ def decompress(
         window = Window.of_seconds(start, duration, header.sample_rate)
         stream = decoder_stream(header.channels, model=chosen.name)
         with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=raw, subtype=subtype,
-                         samples=window.samples(header.total_samples)) as writer:  # fmt: skip
+                         samples=window.samples(header.total_samples),
+                         tags=reader.read_metadata() if metadata else None) as writer:  # fmt: skip
             player = Player(reader, damages, stream)
             for audio in player.audio(window):
                 writer.write(audio)

@@ -26,7 +26,7 @@ class AudioReader:
     block_samples: the largest block, in samples per channel; a second if None. A slow pipe gives smaller blocks,
         of what is there, so that live audio never waits.
 
-    Attributes: ``sample_rate`` in Hz; ``channels``; ``format``, such as ``WAV``, ``FLAC`` or ``raw``;
+    Attributes: ``tags``, such as ``title`` and ``date``, if there are any; ``sample_rate`` in Hz; ``channels``; ``format``, such as ``WAV``, ``FLAC`` or ``raw``;
     ``samples_expected``, per channel, None where it can't be known beforehand (always so for PCM from a pipe),
     and only a forecast in compressed formats; ``samples_read`` so far; ``path``, None for a stream; and after
     the last block ``truncated``, which is None or says what is missing, such as
@@ -53,6 +53,7 @@ class AudioReader:
         self.channels = self._decoder.channels
         self.format = self._decoder.format
         self.samples_expected = self._decoder.samples_expected
+        self.tags = self._decoder.tags
         self.samples_read = 0
         self._block_samples = block_samples or self.sample_rate
 

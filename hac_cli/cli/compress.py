@@ -18,6 +18,7 @@ from hac_cli.errors import InputError
 @click.option("--model", metavar="NAME", help="The model to code with, one of `hac models`.")
 @click.option("--payload", type=click.Choice(["coded", "raw"]), default="coded", help="raw: without entropy coding.")
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="IN is headerless PCM, such as 24000:1:s16.")
+@click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @common_options
 @click.pass_obj
@@ -29,6 +30,7 @@ def compress(
     model: str | None,
     payload: str,
     raw: str | None,
+    no_metadata: bool,
     force: bool,
 ) -> None:
     """Compress a recording.
@@ -52,8 +54,14 @@ def compress(
             with console.progress(plan.source_name, reader.samples_expected, reader.sample_rate) as progress:
                 started = time.perf_counter()
                 result = recordings.compress(
-                    reader, sink, model=chosen.name, mono=mono, payload=payload, progress=progress
-                )
+                    reader,
+                    sink,
+                    model=chosen.name,
+                    mono=mono,
+                    payload=payload,
+                    metadata=not no_metadata,
+                    progress=progress,
+                )  # fmt: skip
     speed = result.seconds / (time.perf_counter() - started)
     console.say(
         f"{plan.source_name} -> {plan.target_name}: {result.seconds:.2f} s, {result.file_bytes} bytes, "

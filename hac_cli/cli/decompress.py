@@ -20,6 +20,7 @@ from hac_cli.errors import CorruptError
 @click.option("--start", type=TIME, default=0.0, metavar="TIME", help="Begin there: seconds, MM:SS or H:MM:SS.")
 @click.option("--duration", type=TIME, metavar="TIME", help="Decode no more than that.")
 @click.option("--recover", is_flag=True, help="Decode a damaged file, too: what is lost fades out and in.")
+@click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @common_options
 @click.pass_obj
@@ -31,6 +32,7 @@ def decompress(
     start: float,
     duration: float | None,
     recover: bool,
+    no_metadata: bool,
     force: bool,
 ) -> None:
     """Decompress a .hac file.
@@ -54,7 +56,14 @@ def decompress(
         with progress_bar as progress:
             started = time.perf_counter()
             result = recordings.decompress(
-                stream, sink, raw=layout, start=start, duration=duration, recover=recover, progress=progress
+                stream,
+                sink,
+                raw=layout,
+                start=start,
+                duration=duration,
+                recover=recover,
+                metadata=not no_metadata,
+                progress=progress,
             )
     speed = result.seconds / (time.perf_counter() - started)
     channels = count(result.channels, "channel")
