@@ -39,7 +39,7 @@ def cut(source: Source, target: Target, *, start: float = 0.0, duration: float |
         first_frame = round(start * rate) * CODEC_SAMPLE_RATE // (rate * header.hop_length) // step * step
         first = first_frame * header.hop_length * rate // CODEC_SAMPLE_RATE
         stop = None if duration is None else round(start * rate) + round(duration * rate)
-        writer = _new_writer(sink, header, None)
+        writer = _new_writer(sink, reader)
         total = _copy_frames(reader, writer, first_frame, None if stop is None else _frames(stop, header))
         end = min(x for x in (stop, total) if x is not None)
         if end < first or (total is not None and round(start * rate) > total):
@@ -85,7 +85,7 @@ def cat(sources: Sequence[Source], target: Target) -> list[float]:
         for number, reader in enumerate(readers, 1):
             if _kind(reader.header) != _kind(header):
                 raise UsageError(f"file {number} has another model, sample rate or number of channels than the first")
-        writer = _new_writer(sink, header, None)
+        writer = _new_writer(sink, readers[0])
         begins: list[float] = []
         frames = samples = 0
         for file, reader in zip(files, readers, strict=True):
@@ -118,6 +118,8 @@ def _kind(header: Header) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _new_writer(sink: ByteTarget, header: Header, samples: int | None) -> Writer:
-    """A file like another one, but for its length."""
-    return Writer(sink, dataclasses.replace(header, total_samples=samples), for_header(header))
+def _new_writer(sink: ByteTarget, like: Reader) -> Writer:
+    """A file like another one, but for its length, which is not known yet."""
+    writer = Writer(sink, dataclasses.replace(like.header, total_samples=None), for_header(like.header))
+    writer.write_metadata(like.read_metadata())
+    return writer

@@ -73,13 +73,14 @@ def compress(
     frames_per_block: int | None = None,
     live: bool = False,
     engine: str = DEFAULT_ENGINE,
+    metadata: bool = True,
     progress: Progress | None = None,
 ) -> Result:
     """Codes a recording into a ``.hac`` file or stream, block by block, in bounded memory.
 
     ``source`` and ``sink`` are paths or binary streams (which stay open). ``payload``: "raw" leaves out the entropy
-    coding that makes files smaller. If ``frames_per_block`` is not given, a stream's blocks are shorter than a file's.
-    ``live``: every block is coded and written as soon as its audio is there, and blocks are short; otherwise a second
+    coding that makes files smaller; ``metadata``: title, date and the like are kept. If ``frames_per_block`` is not
+    given, a stream's blocks are shorter than a file's. ``live``: every block is coded and written as soon as its audio is there, and blocks are short; otherwise a second
     of audio is coded at a time, which is faster.
 
     Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
@@ -107,6 +108,8 @@ def compress(
         writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(sink))), header, predictor)
         stream = encoder_stream(header.channels, model=chosen.name, engine=engine,
                                 frames_per_call=_frames_per_call(header, live))  # fmt: skip
+        if metadata:
+            writer.write_metadata(reader.tags)
         _encode_blocks(reader, writer, stream, mono, progress)
         summary = writer.finish(reader.samples_read)
         return _result(header, summary, chosen.name, reader.truncated)
@@ -136,6 +139,7 @@ def decompress(
     recover: bool = False,
     live: bool = False,
     engine: str = DEFAULT_ENGINE,
+    metadata: bool = True,
     progress: Progress | None = None,
 ) -> Result:
     """Decodes a ``.hac`` file or stream to exactly the original number of samples, rate and channels.
@@ -160,7 +164,8 @@ def decompress(
                                 frames_per_call=_frames_per_call(header, live))  # fmt: skip
         window = Window.of_seconds(start, duration, header.sample_rate)
         with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=raw, subtype=subtype,
-                         samples=window.samples(header.total_samples)) as writer:  # fmt: skip
+                         samples=window.samples(header.total_samples),
+                         tags=reader.read_metadata() if metadata else None) as writer:  # fmt: skip
             player = Player(reader, damages, stream)
             for audio in player.audio(window):
                 writer.write(audio)

@@ -11,6 +11,7 @@ from hac_cli.audio.cutoff import is_cut_off
 from hac_cli.audio.mp3 import PaddedFile, tells_its_length
 from hac_cli.audio.pcm import RawFormat, SampleFormat
 from hac_cli.audio.source import ByteSource
+from hac_cli.audio.tags import SNDFILE_TAGS
 from hac_cli.audio.wav import MAGIC_SIZE, UnsupportedWavError, is_wav, read_wav_header
 from hac_cli.errors import InputError
 
@@ -28,6 +29,7 @@ class Decoder(Protocol):
     channels: int
     samples_expected: int | None
     truncated: str | None
+    tags: dict[str, str]
 
     def read(self, samples: int) -> NDArray[np.float32]:
         """At most ``samples`` samples, ``[channels, n]``; n = 0 means the end."""
@@ -48,7 +50,7 @@ def open_decoder(source: ByteSource, raw: RawFormat | None) -> Decoder:
         try:
             header = read_wav_header(source.read)
             layout = (header.sample_rate, header.channels, header.sample_format)
-            return PcmDecoder(source, "WAV", *layout, header.data_size)
+            return PcmDecoder(source, "WAV", *layout, header.data_size, header.tags)
         except UnsupportedWavError as error:
             source.push_back(error.consumed)
     return SndfileDecoder(source.as_file())
@@ -65,7 +67,9 @@ class PcmDecoder:
         channels: int,
         sample_format: SampleFormat,
         data_size: int | None,
+        tags: dict[str, str] | None = None,
     ) -> None:
+        self.tags = tags or {}
         self.format = format
         self.sample_rate = sample_rate
         self.channels = channels
@@ -147,6 +151,7 @@ class SndfileDecoder:
         self.channels: int = self._sound.channels
         self.samples_expected: int | None = self._sound.frames if knows_length else None
         self.truncated: str | None = None
+        self.tags = {key: value for key in SNDFILE_TAGS if (value := getattr(self._sound, key))}
         self._delivered = 0
 
     def read(self, samples: int) -> NDArray[np.float32]:

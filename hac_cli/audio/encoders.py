@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from hac_cli.audio.formats import PCM_FORMATS, FileFormat
 from hac_cli.audio.pcm import SampleFormat
+from hac_cli.audio.tags import SNDFILE_TAGS, info_chunk
 from hac_cli.audio.target import ByteTarget
 from hac_cli.audio.wav import wav_header
 from hac_cli.errors import OutputError, UsageError
@@ -51,7 +53,13 @@ class WavEncoder:
     """
 
     def __init__(
-        self, target: ByteTarget, sample_format: SampleFormat, sample_rate: int, channels: int, samples: int | None
+        self,
+        target: ByteTarget,
+        sample_format: SampleFormat,
+        sample_rate: int,
+        channels: int,
+        samples: int | None,
+        tags: Mapping[str, str],
     ) -> None:
         self._target = target
         self._pcm = PcmEncoder(target, sample_format)
@@ -61,7 +69,7 @@ class WavEncoder:
         may_grow = samples is None or samples * self._bytes_per_step > _BYTES_SURELY_IN_WAV
         room_for_rf64 = target.seekable and may_grow
         self._header: Callable[[int | None], bytes] = lambda known: wav_header(
-            sample_format, sample_rate, channels, known, room_for_rf64
+            sample_format, sample_rate, channels, known, room_for_rf64, info_chunk(tags)
         )
         target.write(self._header(samples))
 
@@ -83,7 +91,9 @@ class WavEncoder:
 class SndfileEncoder:
     """Whatever libsndfile can write. Raises UsageError if it refuses such audio in such a format."""
 
-    def __init__(self, target: ByteTarget, format: FileFormat, sample_rate: int, channels: int) -> None:
+    def __init__(
+        self, target: ByteTarget, format: FileFormat, sample_rate: int, channels: int, tags: Mapping[str, str]
+    ) -> None:
         import soundfile
 
         self._sample_format = PCM_FORMATS.get(format.subtype)
@@ -103,6 +113,9 @@ class SndfileEncoder:
                 f"{format.subtype}; use .wav or .flac",
                 self._path,
             ) from error
+        for key in tags.keys() & set(SNDFILE_TAGS):
+            with contextlib.suppress(soundfile.LibsndfileError):  # the format has no place for it
+                setattr(self._sound, key, tags[key])
 
     def write(self, block: NDArray[np.float32]) -> None:
         samples = self._for_libsndfile(block)

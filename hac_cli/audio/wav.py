@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hac_cli.audio.pcm import SampleFormat
+from hac_cli.audio.tags import MAX_INFO_SIZE, parse_info
 from hac_cli.errors import InputError
 
 MAGIC_SIZE = 12
@@ -36,6 +37,7 @@ class WavHeader:
     channels: int
     sample_format: SampleFormat
     data_size: int | None
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 def is_wav(magic: bytes) -> bool:
@@ -58,6 +60,7 @@ class _HeaderParser:
         self._position = 0
         self._format: tuple[int, int, SampleFormat] | None = None
         self._long_data_size: int | None = None
+        self._tags: dict[str, str] = {}
 
     def parse(self) -> WavHeader:
         riff_size = struct.unpack("<4xI4x", self._take(MAGIC_SIZE))[0]
@@ -70,6 +73,8 @@ class _HeaderParser:
                 self._format = self._parse_format(self._take(padded))
             elif chunk_id == b"ds64" and size >= _DS64_SIZE:
                 self._long_data_size = struct.unpack_from("<8xQ", self._take(padded))[0]
+            elif chunk_id == b"LIST" and size <= MAX_INFO_SIZE:
+                self._tags.update(parse_info(self._take(padded)))
             else:
                 self._skip(padded)
 
@@ -77,12 +82,12 @@ class _HeaderParser:
         if self._format is None:
             raise UnsupportedWavError(bytes(self._consumed))
         if size == UNKNOWN_SIZE and self._long_data_size:
-            return WavHeader(*self._format, self._long_data_size)
+            return WavHeader(*self._format, self._long_data_size, self._tags)
         # A length of 0 is true if chunks follow, by the size of the whole; else the writer was never able to fill
         # it in, and samples may follow.
         nothing_follows = _is_placeholder(riff_size) or riff_size + 8 <= self._position
         unknown = _is_placeholder(size) or (size == 0 and nothing_follows)
-        return WavHeader(*self._format, None if unknown else size)
+        return WavHeader(*self._format, None if unknown else size, self._tags)
 
     def _parse_format(self, chunk: bytes) -> tuple[int, int, SampleFormat]:
         """Sample rate, channels and sample format of a ``fmt `` chunk."""
@@ -123,12 +128,17 @@ def _is_placeholder(size: int) -> bool:
 
 
 def wav_header(
-    sample_format: SampleFormat, sample_rate: int, channels: int, samples: int | None, room_for_rf64: bool = False
+    sample_format: SampleFormat,
+    sample_rate: int,
+    channels: int,
+    samples: int | None,
+    room_for_rf64: bool = False,
+    info: bytes = b"",
 ) -> bytes:
     """The header of a WAV file, of a length that does not depend on ``samples`` (per channel, None: unknown).
 
     With ``room_for_rf64`` a file of 4 GiB or more becomes RF64; without, it gets the sizes of an unknown length,
-    which readers take for "up to the end", as in a pipe.
+    which readers take for "up to the end", as in a pipe. ``info``: a chunk of tags.
     """
     bytes_per_step = channels * sample_format.bytes_per_sample
     tag = _TAG_FLOAT if sample_format.is_float else _TAG_PCM
@@ -138,6 +148,7 @@ def wav_header(
     known_samples = UNKNOWN_SIZE if samples is None else samples
     if sample_format.is_float:
         chunks += struct.pack("<4sII", b"fact", 4, min(known_samples, UNKNOWN_SIZE))
+    chunks += info
     room = 8 + _DS64_SIZE if room_for_rf64 else 0
     data_size = known_samples * bytes_per_step
     riff_size = 4 + room + len(chunks) + 8 + data_size + data_size % 2

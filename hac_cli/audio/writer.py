@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -30,6 +31,7 @@ class AudioWriter:
     samples: how many samples per channel will come, if that is known: a WAV header in a pipe then tells the
         length, and one in a file need not keep room for RF64, which files of 4 GiB and more become. A file's
         header is right in the end in any case.
+    tags: such as ``title`` and ``date``; those that the format has a place for are written.
 
     Integers are rounded to the nearest and clipped, and lossy formats get nothing beyond -1 and 1; float formats
     keep what is beyond, since that is what they are for.
@@ -49,7 +51,9 @@ class AudioWriter:
         raw: RawFormat | None = None,
         subtype: str | None = None,
         samples: int | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
+        self._tags = tags or {}
         self.path = os.fspath(target) if isinstance(target, str | os.PathLike) else None
         self.sample_rate = sample_rate
         self.channels = channels
@@ -114,10 +118,10 @@ class AudioWriter:
             return PcmEncoder(self._target, chosen.sample_format)
         if chosen.container == "WAV":
             sample_format = PCM_FORMATS[chosen.subtype]
-            return WavEncoder(self._target, sample_format, self.sample_rate, self.channels, samples)
+            return WavEncoder(self._target, sample_format, self.sample_rate, self.channels, samples, self._tags)
         if not self._target.seekable:
             raise UsageError(f"{chosen.container} can't be written to a pipe; write WAV or raw PCM", self.path)
-        return SndfileEncoder(self._target, chosen, self.sample_rate, self.channels)
+        return SndfileEncoder(self._target, chosen, self.sample_rate, self.channels, self._tags)
 
     def _abandon(self) -> None:
         with contextlib.suppress(OutputError, OSError):

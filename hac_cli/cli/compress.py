@@ -20,6 +20,7 @@ from hac_cli.errors import InputError
 @click.option("--model", metavar="NAME", help="The model to code with, one of `hac models`.")
 @click.option("--payload", type=click.Choice(["coded", "raw"]), default="coded", help="raw: without entropy coding.")
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="IN is headerless PCM, such as 24000:1:s16.")
+@click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @click.option("--live", is_flag=True, help="Code every block at once, in blocks of 80 ms unless --block is given.")
 @click.option("--block", type=TIME, metavar="TIME", help="Audio in a block, such as 40ms; 2s unless told.")
@@ -35,6 +36,7 @@ def compress(
     model: str | None,
     payload: str,
     raw: str | None,
+    no_metadata: bool,
     force: bool,
     live: bool,
     block: float | None,
@@ -70,6 +72,7 @@ def compress(
                     live=live,
                     frames_per_block=frames_per_block,
                     engine=engine,
+                    metadata=not no_metadata,
                     progress=progress,
                 )
     speed = result.seconds / (time.perf_counter() - started)

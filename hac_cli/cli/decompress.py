@@ -22,6 +22,7 @@ from hac_cli.errors import CorruptError
 @click.option("--start", type=TIME, default=0.0, metavar="TIME", help="Begin there: seconds, MM:SS or H:MM:SS.")
 @click.option("--duration", type=TIME, metavar="TIME", help="Decode no more than that.")
 @click.option("--recover", is_flag=True, help="Decode a damaged file, too: what is lost fades out and in.")
+@click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @click.option("--live", is_flag=True, help="Give out audio after every block, not every second.")
 @recursive_option
@@ -36,6 +37,7 @@ def decompress(
     start: float,
     duration: float | None,
     recover: bool,
+    no_metadata: bool,
     force: bool,
     live: bool,
     engine: str,
@@ -69,6 +71,7 @@ def decompress(
                 recover=recover,
                 live=live,
                 engine=engine,
+                metadata=not no_metadata,
                 progress=progress,
             )
     speed = result.seconds / (time.perf_counter() - started)

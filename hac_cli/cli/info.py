@@ -48,6 +48,7 @@ def _describe(report: Report) -> Facts:
         "blocks": report.blocks,
         "frames_per_block": header.frames_per_block,
         "bits_per_token": header.bits_per_token,
+        "metadata": report.metadata,
         "payload_coding": PAYLOAD_CODINGS[header.payload_coding],
         "file_bytes": report.bytes_read,
         "payload_bytes": summary.payload_bytes if summary else None,
@@ -79,4 +80,10 @@ def _as_text(name: str, facts: Facts) -> str:
         f"  recording  {facts['sample_rate']} Hz, {count(facts['channels'], 'channel')}, {length}\n"
         f"  tokens     {frames} in {count(facts['blocks'], 'block')} of up to {facts['frames_per_block']}, {coding}\n"
         f"  size       {facts['file_bytes']} bytes{rate}"
+        + "".join(f"\n  {_printable(key):10} {_printable(value)}" for key, value in facts["metadata"].items())
     )
+
+
+def _printable(text: str) -> str:
+    """Nothing that a terminal would obey."""
+    return "".join(character if character.isprintable() else " " for character in text)

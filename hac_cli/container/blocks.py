@@ -169,6 +169,16 @@ _END = struct.Struct(f"<QIH{TokenDigest.SIZE}s")
 END_SIZE = _END.size
 
 
+def possible_numbers(block: BlockHeader, payload: bytes, due: int) -> range:
+    """Full numbers that a block with these low 16 bits may have where number ``due`` is due, the nearest first."""
+    first = due + ((block.number_low - due) & 0xFFFF)
+    if block.kind == END:
+        first = End.unpack(payload).data_blocks
+        agrees = first & 0xFFFF == block.number_low and first >= due
+        return range(first, first + agrees)
+    return range(first, min(first + MAX_GAP, MAX_BLOCKS), 1 << 16)
+
+
 def length_fits(block: BlockHeader, header: Header) -> bool:
     """Whether a block's payload length is possible: asked before the payload is waited for."""
     if block.kind == DATA:

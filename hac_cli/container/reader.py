@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -12,8 +13,6 @@ from hac_cli.container.blocks import (
     CRC_SIZE,
     DATA,
     END,
-    MAX_BLOCKS,
-    MAX_GAP,
     MIN_BLOCK_SIZE,
     SHORT,
     SYNC,
@@ -21,9 +20,11 @@ from hac_cli.container.blocks import (
     End,
     find_number,
     length_fits,
+    possible_numbers,
     unpack_data,
 )
 from hac_cli.container.header import Header, read_header
+from hac_cli.container.metadata import METADATA, unpack_metadata
 from hac_cli.container.packing import TokenDigest
 from hac_cli.container.pieces import Block, Damage
 from hac_cli.container.predictor import Predictor
@@ -81,6 +82,7 @@ class Reader:
             raise CorruptError("the header is invalid: its predictor is for other tokens")
         self.summary: Summary | None = None
         self.payload_bytes = 0
+        self.metadata: dict[str, str] = {}
         self._on_damage = on_damage
         self._next = 0  # number of the data block to come
         self._position = 0  # frames that were given or reported
@@ -126,6 +128,14 @@ class Reader:
                 self.payload_bytes += found.size - MIN_BLOCK_SIZE
                 yield self._take(found.content)
 
+    def read_metadata(self) -> dict[str, str]:
+        """The recording's tags, which stand in the first block if there are any: for those who need them before the
+        first tokens. Waits for the start of the first block."""
+        with contextlib.suppress(CorruptError, struct.error):
+            if BlockHeader.unpack(self._source.peek(BLOCK_HEADER_SIZE)).tag == METADATA:
+                self._source.skip(self._parse().size)
+        return self.metadata
+
     def skip_blocks(self, number: int) -> None:
         """Pass over the data blocks before block ``number`` by their headers alone, for a start in the middle.
 
@@ -159,22 +169,15 @@ class Reader:
         if len(data) < block.block_size:
             raise _Truncated("truncated")
         payload = data[BLOCK_HEADER_SIZE:-CRC_SIZE]
-        number = find_number(self._header_crc, data, self._candidates(block, payload))
+        number = find_number(self._header_crc, data, possible_numbers(block, payload, self._next))
         if number is None:
             raise CorruptError("checksum mismatch")
         return _Found(number, len(data), self._content(block, number, payload))
 
-    def _candidates(self, block: BlockHeader, payload: bytes) -> range:
-        """Full numbers that a block with these low 16 bits may have here, the nearest first."""
-        first = self._next + ((block.number_low - self._next) & 0xFFFF)
-        if block.kind == END:
-            first = End.unpack(payload).data_blocks
-            agrees = first & 0xFFFF == block.number_low and first >= self._next
-            return range(first, first + agrees)
-        return range(first, min(first + MAX_GAP, MAX_BLOCKS), 1 << 16)
-
     def _content(self, block: BlockHeader, number: int, payload: bytes) -> Block | End | None:
         if block.skippable:
+            if block.tag == METADATA and not self.metadata:
+                self.metadata = unpack_metadata(payload)
             return None
         if block.kind == END and not block.flags:
             end = End.unpack(payload)

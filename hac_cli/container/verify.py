@@ -22,6 +22,7 @@ class Report:
     blocks: int
     tokens_checked: bool
     bytes_read: int
+    metadata: dict[str, str]
 
     @property
     def ok(self) -> bool:
@@ -36,4 +37,6 @@ def verify(source: Readable, predictor: Callable[[Header], Predictor | None] | N
     damages: list[Damage] = []
     reader = Reader(source, on_damage=damages.append, predictor=predictor)
     blocks = sum(1 for _ in reader)
-    return Report(reader.header, reader.summary, tuple(damages), blocks, reader.gives_tokens, reader.bytes_read)
+    return Report(
+        reader.header, reader.summary, tuple(damages), blocks, reader.gives_tokens, reader.bytes_read, reader.metadata
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from hac_cli.container.blocks import END, MAX_BLOCKS, End, pack_block, pack_data
 from hac_cli.container.header import Header, header_crc
+from hac_cli.container.metadata import METADATA, pack_metadata
 from hac_cli.container.packing import TokenDigest
 from hac_cli.container.predictor import Predictor
 from hac_cli.container.source import Writable
@@ -41,6 +43,12 @@ class Writer:
         data = header.pack()
         self._header_crc = header_crc(data)
         self._emit(data)
+
+    def write_metadata(self, tags: Mapping[str, str]) -> None:
+        """Keep the recording's tags, such as title and date, as far as they fit; before any tokens."""
+        assert self._open and not self.blocks
+        if payload := pack_metadata(tags):
+            self._emit(pack_block(self._header_crc, 0, METADATA, payload))
 
     def write(self, tokens: NDArray[Any]) -> None:
         """Add tokens, integers ``[channels, frames, tokens_per_frame]``, any number of frames.

@@ -36,7 +36,7 @@ def test_info_json(call, folder):
         "model": MODEL.name, "model_id": MODEL.model_id, "weights_digest": MODEL.short_digest.hex(),
         "weights_installed": True, "sample_rate": 48_000, "channels": 1, "samples": 32_000, "seconds": 2 / 3,
         "frames": 100, "blocks": 4, "frames_per_block": 30, "bits_per_token": 18, "payload_coding": "raw",
-        "file_bytes": size,
+        "metadata": {}, "file_bytes": size,
         "payload_bytes": 229, "bitrate": 12 * size, "payload_bitrate": 12 * 229,
     }  # fmt: skip
     assert missing == {

@@ -16,7 +16,7 @@ from pathlib import Path
 
 MAGIC = bytes.fromhex("89484143")
 SYNC = bytes.fromhex("f5b1")
-DATA, END, SKIPPABLE = 1, 2, 0x80
+DATA, END, SKIPPABLE, METADATA = 1, 2, 0x80, 0x81
 
 
 class Invalid(Exception):
@@ -206,6 +206,7 @@ class File:
         self.data = data
         self.header = Header(data)
         self.predictor = predictor
+        self.metadata: dict[str, str] = {}
         same = predictor is not None and predictor.digest == self.header.fields["predictor_digest"]
         frame_bits = self.header.per_frame * self.header.bits
         need(not self.header.coded or (same and predictor.bits == frame_bits), "not the right predictor")
@@ -220,6 +221,8 @@ class File:
         """Decode the block at ``offset``; where the next one begins."""
         block = Block(self.header, self.data, offset, numbers)
         if block.type & SKIPPABLE:
+            if block.type == METADATA and not self.metadata:
+                self.read_metadata(block.payload)
             return block.end
         if block.type == END:
             self.finish(block)
@@ -232,6 +235,13 @@ class File:
         frame_tokens = self.header.channels * self.header.per_frame
         self.frames = block.number * self.header.frames_per_block + len(tokens) // frame_tokens
         return block.end
+
+    def read_metadata(self, payload: bytes) -> None:
+        """Section 7."""
+        for entry in payload.split(b"\0"):
+            key, equals, value = entry.decode("utf-8", "replace").partition("=")
+            if equals and key and all(" " <= letter <= "}" for letter in key):
+                self.metadata.setdefault(key.lower(), value)
 
     def finish(self, block: Block) -> None:
         """Section 6."""

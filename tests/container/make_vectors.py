@@ -31,6 +31,7 @@ from container_files import (
 from hac_cli.container import Header
 from hac_cli.container.blocks import DATA, END, SHORT, End, pack_block
 from hac_cli.container.header import header_crc
+from hac_cli.container.metadata import METADATA, pack_metadata
 from hac_cli.container.packing import payload_order
 from hac_cli.errors import CorruptError
 
@@ -55,6 +56,13 @@ def speech(frames: int, samples: int | None = None, **changes) -> bytes:
 
 
 def valid() -> dict[str, tuple[str, bytes]]:
+    head, *rest = split(CODED)
+    tags = {"title": "Küchengespräch", "date": "1843-07-10", "comment": "a = b\nc"}
+    metadata = pack_block(header_crc(head), 0, METADATA, pack_metadata(tags))
+
+    def join(*first: bytes) -> bytes:
+        return b"".join([head, *first, *rest])
+
     return {
         "mono": ("one channel, three whole blocks and a short one", FILE),
         "stereo": ("two channels at 48000 Hz", speech(10, channels=2, sample_rate=48000, total_samples=6400)),
@@ -99,11 +107,13 @@ def valid() -> dict[str, tuple[str, bytes]]:
             "a coded block, two that did not shrink, a coded one",
             make_file(CODED_HEADER, MIXED, 2560),
         ),
+        "metadata": ("title, date and a comment in front of the tokens", join(metadata)),
         "coded-empty": ("payload coding 1 and no samples", coded(0)),
     }
 
 
 def uncommon() -> dict[str, tuple[str, bytes]]:
+    odd = b"\xff=no\0A=b\0a=c\0\0no equals sign\0=x\0e=\xfe\0f=not ended"
     head, *blocks = split(FILE)
     crc = header_crc(head)
     skipped = [pack_block(crc, number, TEST_BLOCK, b"skip me" * number) for number in range(5)]
@@ -116,6 +126,10 @@ def uncommon() -> dict[str, tuple[str, bytes]]:
         "minor-version": ("minor version 15", rebuild(with_crc(head[:4] + b"\x1f" + head[5:]))),
         "longer-header": ("minor version 3, eight more bytes in the header", rebuild(longer)),
         "compatible-flags": ("all compatible flags set", rebuild(with_crc(head[:6] + b"\xff" + head[7:]))),
+        "odd-metadata": (
+            "metadata that is not in order, and a second block of it",
+            head + pack_block(crc, 0, METADATA, odd) + pack_block(crc, 0, METADATA, b"g=h\0") + b"".join(blocks),
+        ),
         "unknown-model": ("a model that is not registered", speech(5, model_id=0)),
     }
 
@@ -255,6 +269,7 @@ def describe(group: str, what: str, data: bytes) -> dict[str, object]:
         "samples": reader.summary.samples,
         "frames": reader.summary.frames,
         "blocks": reader.summary.blocks,
+        "metadata": reader.metadata,
         "tokens_sha256": hashlib.sha256(payload_order(tokens).tobytes()).hexdigest(),
     }
 

@@ -66,7 +66,7 @@ def test_what_is_foretold_gets_small_and_what_is_not_stays_raw():
     blocks = [block for block in Reader(io.BytesIO(FILE), predictor=find_predictor)]
     assert all(block.coded for block in blocks)
     assert len(FILE) - 4 < len(make_file(make_header(), TOKENS)) - 3 * len(blocks)
-    surprising = make_file(HEADER, np.full((1, 22, 1), 2**18 - 1))
+    surprising = make_file(HEADER, make_tokens(HEADER, 22) | 0x20000)
     assert not any(block.coded for block in Reader(io.BytesIO(surprising), predictor=find_predictor))
 
 

@@ -70,6 +70,7 @@ def test_good_vectors(entry):
     summary = reader.summary
     assert [summary.samples, summary.frames, summary.blocks] == [entry[k] for k in ("samples", "frames", "blocks")]
     assert hashlib.sha256(payload_order(tokens).tobytes()).hexdigest() == entry["tokens_sha256"]
+    assert reader.metadata == entry["metadata"]
     assert read_tolerant(read(entry))[1] == []
 
 
@@ -78,6 +79,7 @@ def test_good_vectors_in_the_conformance_decoder(entry):
     for decode in (decoder.decode, decoder.recover):
         file = decode(read(entry), PREDICTOR)
         assert file.header.fields == entry["header"]
+        assert file.metadata == entry["metadata"]
         assert [file.samples, file.frames, len(file.blocks)] == [entry[k] for k in ("samples", "frames", "blocks")]
         assert hashlib.sha256(file.token_bytes()).hexdigest() == entry["tokens_sha256"]
 
