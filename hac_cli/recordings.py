@@ -27,8 +27,8 @@ from hac_cli.model.engine import DEFAULT_ENGINE
 from hac_cli.model.stream import FRAMES_PER_CALL, EncoderStream
 from hac_cli.player import Player, Window
 
-FILE_BLOCK, STREAM_BLOCK, LIVE_BLOCK = 300, 150, 6
-"""Frames of a block in a file, in a stream, where nothing comes out before a block is full, and live: 4 s, 2 s, 80 ms."""
+FILE_BLOCK, PIPE_BLOCK, LIVE_BLOCK = 300, 150, 6
+"""Frames of a block in a file, in a pipe, where nothing comes out before a block is full, and live: 4 s, 2 s, 80 ms."""
 
 Progress = Callable[[int], None]
 
@@ -80,14 +80,14 @@ def compress(
 
     ``source`` and ``sink`` are paths or binary streams (which stay open). ``payload``: "raw" leaves out the entropy
     coding that makes files smaller; ``metadata``: title, date and the like are kept. If ``frames_per_block`` is not
-    given, a stream's blocks are shorter than a file's. ``live``: every block is coded and written as soon as its audio is there, and blocks are short; otherwise a second
-    of audio is coded at a time, which is faster.
+    given, a pipe's blocks are shorter than a file's. ``live``: every block is coded and written as soon as its audio is
+    there, and blocks are short; otherwise a second of audio is coded at a time, which is faster.
 
     Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
     unknown model.
     """
     chosen = released.find(model)
-    usual_block = LIVE_BLOCK if live else FILE_BLOCK if isinstance(sink, str | os.PathLike) else STREAM_BLOCK
+    usual_block = LIVE_BLOCK if live else FILE_BLOCK if _is_file(sink) else PIPE_BLOCK
     with contextlib.ExitStack() as stack:
         reader = source if isinstance(source, AudioReader) else stack.enter_context(AudioReader(source, raw))
         predictor = predictors.for_model(model) if payload == "coded" else None
@@ -173,6 +173,10 @@ def decompress(
                     progress(writer.samples_written)
     return Result(writer.samples_written, header.sample_rate, header.channels, reader.bytes_read, reader.payload_bytes,
                   chosen.name, lost=player.lost)  # fmt: skip
+
+
+def _is_file(sink: Target) -> bool:
+    return isinstance(sink, str | os.PathLike) or sink.seekable()
 
 
 def _frames_per_call(header: Header, live: bool) -> int:
