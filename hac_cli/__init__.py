@@ -4,7 +4,6 @@ arrays; importing the package itself loads none of the network's dependencies.""
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
+        from importlib.metadata import version  # which takes as long to load as much of this package
+
         return version("hac-cli")
     if name == "HacError":
         return import_module("hac_cli.errors").HacError
