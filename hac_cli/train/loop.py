@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hac_cli.errors import ModelError
+from hac_cli.errors import ModelError, UsageError
 from hac_cli.model.config import ModelConfig
 from hac_cli.model.network import Codec
 from hac_cli.model.parallel import rank, world
@@ -30,7 +30,10 @@ UNFOLD_BATCHES = 16
 
 class Trainer:
     """Holds the run's state. ``budget_seconds`` sets the schedule: the learning rate ends with it. ``clips``
-    ``[N, samples]`` are for evaluation; ``about`` goes with the weights to whoever uses them."""
+    ``[N, samples]`` are for evaluation; ``about`` goes with the weights to whoever uses them.
+
+    Raises UsageError for a recipe that asks for too many parameters or for crops of broken frames.
+    """
 
     def __init__(
         self,
@@ -44,6 +47,9 @@ class Trainer:
         about: dict[str, str] | None = None,
     ) -> None:
         self.recipe, self.crops, self.folder, self.about = recipe, crops, folder, about or {}
+        if crops.length % recipe.model.hop_length:
+            raise UsageError(f"crops of {crops.settings.seconds} s are no whole number of frames: make [crops] seconds "
+                             f"a multiple of 1/{recipe.model.frame_rate:g}")  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)
         self.schedule = Schedule(recipe.optim, recipe.max_steps, budget_seconds)
         self.learner = Learner(recipe, device, compiled)

@@ -166,6 +166,11 @@ def test_a_network_above_the_limit_has_to_be_asked_for(corpus, tmp_path):
     assert make_trainer(corpus, tmp_path, replace(big, large=True)).learner.model.parameter_count > 4_000_000
 
 
+def test_crops_have_whole_frames(corpus, tmp_path):
+    with pytest.raises(UsageError, match="multiple of 1/75"):
+        make_trainer(corpus, tmp_path, replace(RECIPE, crops=replace(RECIPE.crops, seconds=0.3)))
+
+
 @pytest.mark.parametrize("scaling", ["std", "mean_abs"])
 def test_a_run_may_start_from_the_generator_of_another(scaling, corpus, tmp_path):
     """Also of one with discriminators, and of one whose scales are of another kind: it computes the same."""
