@@ -13,6 +13,7 @@ from typing import Any
 
 from hac_cli.batch.job import Job, Outcome, Settings
 from hac_cli.batch.pool import Done
+from hac_cli.batch.storage import open_folder
 from hac_cli.batch.work import identity, work
 from hac_cli.errors import HacError, UsageError
 
@@ -53,6 +54,7 @@ class ClusterPool:
         batch = uuid.uuid4().hex
         submitted = 0
         counted = time.monotonic()
+        workers = set(self._client.nthreads())
         try:
             while True:
                 while len(running) < JOBS_PER_THREAD * self.workers and (job := next(jobs, None)):
@@ -62,6 +64,8 @@ class ClusterPool:
                     completed.add(future)
                     submitted += 1
                 if not running:
+                    if workers - set(self._client.nthreads()):  # a worker that was killed can't tidy up
+                        open_folder(self._settings.target).sweep()
                     return
                 future = next(completed)
                 job = running.pop(future)

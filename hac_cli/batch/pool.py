@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from hac_cli.batch.job import Job, Outcome, Settings
-from hac_cli.batch.storage import unfinished
+from hac_cli.batch.storage import open_folder, unfinished
 from hac_cli.batch.work import prepare, use_one_thread, work
 from hac_cli.errors import HacError
 
@@ -87,6 +87,9 @@ class LocalPool:
         job, code = worker.job, worker.end()
         if not worker.ready:
             raise HacError(f"a worker can't start (exit code {code}); try hac compress on a single file")
+        target = open_folder(self._settings.target)
+        for item in job.items:
+            target.clean(item.target)
         self._crashes[job] = self._crashes.get(job, 0) + 1
         if self._crashes[job] < ATTEMPTS:
             return []

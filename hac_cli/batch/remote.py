@@ -89,6 +89,9 @@ class RemoteFolder:
     def clean(self, name: str) -> None:
         """What a killed worker leaves here is a temporary file of its own machine, or a part with another's name."""
 
+    def sweep(self) -> None:
+        """As for ``clean``, there is nothing to do."""
+
     def remove(self, name: str) -> None:
         try:
             self._system.rm_file(self._path(name))

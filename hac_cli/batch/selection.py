@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from hac_cli.batch import manifest
 from hac_cli.batch.job import COMPRESS, SHARD_FORMATS, Settings
 from hac_cli.batch.plan import Candidate
-from hac_cli.batch.storage import Entry, Folder, Problem, open_folder, safe_name
+from hac_cli.batch.storage import Entry, Folder, Problem, is_temporary, open_folder, safe_name
 from hac_cli.errors import HacError, InputError
 
 # Also what can't be read here: a recording that is left out in silence is a recording lost.
@@ -60,7 +60,7 @@ def candidates(settings: Settings, selection: Selection, report: Problem) -> Ite
     source.check()
     for entry in _entries(source, target, selection, report):
         base = posixpath.basename(entry.name)
-        if base == manifest.NAME or (base.startswith(".hac-") and base.endswith(".part")):
+        if base == manifest.NAME or is_temporary(base):
             continue
         if selection.takes(entry.name, AUDIO if settings.command == COMPRESS else CODED):
             yield from _outputs(settings, source, entry, report)

@@ -56,6 +56,9 @@ class Folder(Protocol):
     def clean(self, name: str) -> None:
         """Deletes what a process that was killed has left of ``name``, but not ``name`` itself."""
 
+    def sweep(self) -> None:
+        """``clean`` for all names, when nobody is at work in the folder."""
+
     def remove(self, name: str) -> None:
         """Deletes a file, if there is one. Raises OutputError if that can't be done."""
 
@@ -151,6 +154,12 @@ class LocalFolder:
                 if entry.name.startswith(_prefix(final.name)) and entry.name.endswith(".part"):
                     Path(entry.path).unlink()
 
+    def sweep(self) -> None:
+        for entry in self.files(lambda *_: None):
+            if is_temporary(entry.name):
+                with contextlib.suppress(OSError):
+                    Path(self._path(entry.name)).unlink()
+
     def remove(self, name: str) -> None:
         try:
             Path(self._path(name)).unlink(missing_ok=True)
@@ -166,6 +175,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself; reading it will tell
         return False
+
+
+def is_temporary(name: str) -> bool:
+    """Whether it is the name of an output that is not complete."""
+    base = name.rpartition("/")[2]
+    return base.startswith(".hac-") and base.endswith(".part")
 
 
 def _prefix(name: str) -> str:

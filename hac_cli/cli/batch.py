@@ -67,7 +67,7 @@ def batch_options(command: Command) -> Command:
 @batch_options
 @click.pass_obj
 def batch_compress(
-    console: Console, model: str | None, mono: bool, shard_format: str | None, shard_megabytes: int, **options: Any
+    console: Console, /, model: str | None, mono: bool, shard_format: str | None, shard_megabytes: int, **options: Any
 ) -> None:
     """Compress the recordings of SRC into DST.
 
@@ -86,7 +86,7 @@ def batch_compress(
               help="What to write, by extension: wav, flac, ogg, opus, mp3, ...")  # fmt: skip
 @batch_options
 @click.pass_obj
-def batch_decompress(console: Console, extension: str, **options: Any) -> None:
+def batch_decompress(console: Console, /, extension: str, **options: Any) -> None:
     """Decompress the .hac files and shards of tokens of SRC into DST.
 
     DST gets the folders of SRC, with talk.wav for talk.hac; recordings in shards get the folders that they came from.

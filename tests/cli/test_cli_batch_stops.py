@@ -100,6 +100,7 @@ def test_interrupted_killed_and_resumed(corpus, start_hac, hac):
     times = Counter(line.split(b'"output": "')[1] for line in (corpus / "dst" / manifest.NAME).read_bytes().splitlines()
                     if line.startswith(b'{"event": "done", "input"'))  # fmt: skip
     assert len(times) == FILES
+    assert not list(corpus.rglob("*.part"))
     assert names(corpus / "dst") == ["0", "1", "2", "3", "4", manifest.NAME]
 
 
@@ -109,3 +110,22 @@ def wait_until_gone(pids: list[int]) -> None:
     while alive(pids):
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def test_a_recording_that_kills_its_workers(tmp_path, start_hac):
+    """After two tries it is a failure like another, and the rest is done."""
+    for name, seconds in (("bomb", 600), ("talk", 1)):
+        (tmp_path / "src").mkdir(exist_ok=True)
+        with AudioWriter(tmp_path / "src" / f"{name}.wav", 24_000, 1, samples=24_000 * seconds) as writer:
+            writer.write(np.zeros((1, 24_000 * seconds), np.float32))
+    process = start_hac("batch", "compress", "-j", "1", tmp_path / "src", tmp_path / "dst")
+    killed: set[int] = set()
+    for _ in range(2):
+        wait_for(lambda: set(children(process)) - killed and list(tmp_path.rglob("*.part")), process)
+        (worker,) = set(children(process)) - killed
+        os.kill(worker, signal.SIGKILL)
+        killed.add(worker)
+    errors = process.communicate(timeout=300)[1].decode()
+    assert process.returncode == 1 and "1 done, 1 failed" in errors
+    assert "hac: bomb.wav: its worker process died twice (signal 9)" in errors
+    assert names(tmp_path / "dst") == [manifest.NAME, "talk.hac"]

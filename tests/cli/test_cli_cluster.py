@@ -103,6 +103,7 @@ def test_a_worker_is_killed(scheduler, tmp_path, call, start_hac):
     hac_cli.compress(tmp_path / "src" / "1" / "7.wav", tmp_path / "alone.hac")
     assert (tmp_path / "dst" / "1" / "7.hac").read_bytes() == (tmp_path / "alone.hac").read_bytes()
     assert len(list((tmp_path / "dst").rglob("*.hac"))) == FILES + 1
+    assert not list((tmp_path / "dst").rglob("*.part"))
     assert "0 inputs" in call("batch", "compress", "--exclude", "text.wav", tmp_path / "src", tmp_path / "dst")[2]
 
 
