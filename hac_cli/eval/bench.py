@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-import hac_cli
 from hac_cli.errors import HacError, InputError
 from hac_cli.eval import clips, delay, machine
 from hac_cli.eval.clips import Clip
@@ -83,7 +82,7 @@ class Bench:
 
     def _about(self, found: list[Clip], failed: dict[str, str]) -> dict[str, Any]:
         return {
-            "version": hac_cli.__version__,
+            "version": machine.versions()["hac-cli"],
             "machine": machine.describe(),
             "versions": machine.versions(),
             "metrics": [metric.key for metric in self.metrics],

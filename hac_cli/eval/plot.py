@@ -13,7 +13,7 @@ from hac_cli.eval.statistics import Interval
 
 _WIDTH, _HEIGHT = 860, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 120, 16, 46
-_LABEL_HEIGHT = 15
+_LABEL_HEIGHT, _LETTER_WIDTH, _RADIUS = 14, 7, 5
 _TICKS = (0.5, 0.7, 1, 1.4, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 
 
@@ -40,9 +40,10 @@ def svg(found: list[Point], metric: Metric) -> str:
     ends = [end for point in found for end in (point.score.mean, point.score.low, point.score.high) if end is not None]
     axis = _Axes(rates.min() - 0.15, rates.max() + 0.15, *_padded(min(ends), max(ends)), metric.lower_is_better)
     parts = [_grid(axis, metric)]
-    labels: list[tuple[float, float]] = []
-    for point in found:
-        parts.append(_point(axis, point, metric, labels))
+    places = [(axis.x(point.rate), axis.y(point.score.mean)) for point in found]
+    taken = [(x - _RADIUS, x + _RADIUS, y) for x, y in places]  # from, to, height: no label covers a point or another
+    for point, (x, y) in zip(found, places, strict=True):
+        parts.append(_point(axis, point, metric, x, y, _free_height(point.codec, x + 9, y, taken)))
     return (
         f'<svg class="plot" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="{escape(metric.label)} against bitrate">{"".join(parts)}</svg>'
@@ -99,12 +100,22 @@ def _round_values(low: float, high: float) -> list[float]:
     return [round(float(value), 10) for value in np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step]
 
 
-def _point(axis: _Axes, point: Point, metric: Metric, labels: list[tuple[float, float]]) -> str:
-    x, y = axis.x(point.rate), axis.y(point.score.mean)
-    label_y = y + 4
-    while any(abs(x - other_x) < 90 and abs(label_y - other_y) < _LABEL_HEIGHT for other_x, other_y in labels):
-        label_y += _LABEL_HEIGHT / 3
-    labels.append((x, label_y))
+def _free_height(text: str, left: float, y: float, taken: list[tuple[float, float, float]]) -> float:
+    """The height nearest to ``y`` where a label fits; it is taken then."""
+    right = left + _LETTER_WIDTH * len(text)
+    steps = [sign * step * _LABEL_HEIGHT / 3 for step in range(30) for sign in (1, -1)]
+    heights = [y + step for step in steps]
+    free = (
+        height
+        for height in heights
+        if not any(left < end and start < right and abs(height - other) < _LABEL_HEIGHT for start, end, other in taken)
+    )
+    height = next(free, y)
+    taken.append((left, right, height))
+    return height
+
+
+def _point(axis: _Axes, point: Point, metric: Metric, x: float, y: float, label_y: float) -> str:
     whisker = ""
     if point.score.low is not None and point.score.high is not None:
         low, high = axis.y(point.score.low), axis.y(point.score.high)
@@ -112,6 +123,6 @@ def _point(axis: _Axes, point: Point, metric: Metric, labels: list[tuple[float, 
     kind = "own" if point.codec.startswith("HAC") else "other"
     title = f"{point.codec}: {point.rate:.2f} kbit/s, {metric.label} {point.score.mean:.{metric.digits}f}"
     return (
-        f'<g class="{kind}"><title>{escape(title)}</title>{whisker}<circle cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
-        f'<text x="{x + 9:.1f}" y="{label_y:.1f}">{escape(point.codec)}</text></g>'
+        f'<g class="{kind}"><title>{escape(title)}</title>{whisker}<circle cx="{x:.1f}" cy="{y:.1f}" r="{_RADIUS}"/>'
+        f'<text x="{x + 9:.1f}" y="{label_y + 4:.1f}">{escape(point.codec)}</text></g>'
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -40,9 +41,16 @@ def run_all(
             yield task, _outcome(pool.submit(function, task))
 
 
-def _executor(jobs: int) -> ProcessPoolExecutor:
-    os.environ["OMP_NUM_THREADS"] = "1"  # the new processes inherit it; more threads than cores slow everything down
-    return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin)
+@contextlib.contextmanager
+def _executor(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """New processes, with a folder for their temporary files, which goes when they do."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # they inherit it; more threads than cores slow everything down
+    os.environ["PYTHONWARNINGS"] = "ignore"  # what libraries warn about is no news to users
+    with (
+        tempfile.TemporaryDirectory(prefix="hac-bench-", ignore_cleanup_errors=True) as folder,
+        ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin, (folder,)) as pool,
+    ):
+        yield pool
 
 
 def _outcome(future: Future[Any]) -> Any:
@@ -52,10 +60,9 @@ def _outcome(future: Future[Any]) -> Any:
     return error if error else future.result()
 
 
-def _begin() -> None:
+def _begin(folder: str) -> None:
     """In a new process: Ctrl-C is the parent's business; when that is gone, clean up and follow."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    folder = tempfile.mkdtemp(prefix="hac-bench-")
     tempfile.tempdir = folder
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -66,7 +73,6 @@ def _begin() -> None:
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
-    multiprocessing.util.Finalize(None, _clean_up, (folder,), exitpriority=0)
 
 
 def _clean_up(folder: str) -> None:

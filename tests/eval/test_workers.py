@@ -1,6 +1,7 @@
 """Work in other processes goes on, whatever becomes of one of them."""
 
 import os
+import tempfile
 import time
 
 import pytest
@@ -16,15 +17,16 @@ def work(task):
     return task.upper(), os.environ["OMP_NUM_THREADS"]
 
 
-def test_a_process_that_dies_takes_no_other_task_with_it():
+def test_a_process_that_dies_takes_no_other_task_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     outcomes = dict(run_all(work, ["a", "dies", "fails", "b"], jobs=2))
+    assert not list(tmp_path.iterdir())
     assert outcomes["a"] == ("A", "1") and outcomes["b"] == ("B", "1")
     assert isinstance(outcomes["dies"], ChildProcessError)
     assert isinstance(outcomes["fails"], ValueError)
 
 
 def wait(folder):
-    import tempfile
     from pathlib import Path
 
     (Path(folder) / "started").write_text(tempfile.gettempdir())
