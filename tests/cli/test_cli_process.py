@@ -102,11 +102,13 @@ def test_kill_at_any_time_leaves_the_old_file_or_none(there_before, start_hac, t
         if there_before:
             (folder / "out.hac").write_bytes(b"precious")
         process = start_hac("compress", "-f", "-", "out.hac", stdin=subprocess.PIPE)
+        process.stdin.write(talk.read_bytes()[:40] + b"\xff" * 4)
+        process.stdin.flush()
         _wait_for(lambda: len(names(folder)) == 1 + there_before, process)
         if moment != "begun":
-            process.stdin.write(talk.read_bytes()[:40] + b"\xff" * 4 + bytes(1 << 19))
+            process.stdin.write(bytes(1 << 19))
             process.stdin.flush()
-            _wait_for(lambda: any(path.stat().st_size > 60 for path in folder.iterdir()), process)
+            _wait_for(lambda: any(path.stat().st_size > 48 for path in folder.iterdir()), process)
         if moment == "end of input":
             process.stdin.close()
             process.stdin = None
