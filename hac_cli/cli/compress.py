@@ -8,7 +8,7 @@ import click
 
 from hac_cli.cli import files
 from hac_cli.cli.batch import batch_compress
-from hac_cli.cli.console import TIME, Console, common_options, count, engine_options
+from hac_cli.cli.console import Console, common_options, count, engine_options, seconds
 from hac_cli.cli.recursive import recursive, recursive_option
 from hac_cli.errors import InputError
 
@@ -23,7 +23,7 @@ from hac_cli.errors import InputError
 @click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @click.option("--live", is_flag=True, help="Code every block at once, in blocks of 80 ms unless --block is given.")
-@click.option("--block", type=TIME, metavar="TIME", help="Audio in a block, such as 40ms; 2s unless told.")
+@click.option("--block", type=seconds, metavar="TIME", help="Audio in a block, such as 40ms; 2s unless told.")
 @recursive_option
 @engine_options
 @common_options

@@ -82,24 +82,15 @@ class Console:
             yield advance
 
 
-class _Time(click.ParamType):
-    """Seconds, from ``12.5``, ``40ms``, ``2s``, ``3:12.5`` or ``1:02:03``."""
-
-    name = "time"
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        if match := re.fullmatch(r"(\d+(?:\.\d*)?)ms", value):
-            return float(match[1]) / 1000
-        match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)s?", value)
-        if not match:
-            self.fail(f"{value!r} is no time; write 40ms, 2s, MM:SS or H:MM:SS", parameter, context)
-        hours, minutes, seconds = (float(part or 0) for part in match.groups())
-        return 3600 * hours + 60 * minutes + seconds
-
-
-TIME = _Time()
+def seconds(text: str) -> float:
+    """The type of options that take a time: ``12.5``, ``40ms``, ``2s``, ``3:12.5`` or ``1:02:03``."""
+    if match := re.fullmatch(r"(\d+(?:\.\d*)?)ms", text):
+        return float(match[1]) / 1000
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)s?", text)
+    if not match:
+        raise click.BadParameter(f"{text!r} is no time; write 40ms, seconds, MM:SS or H:MM:SS")
+    hours, minutes, rest = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + rest
 
 
 def count(number: int, noun: str) -> str:

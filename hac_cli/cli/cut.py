@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from hac_cli.cli import files
-from hac_cli.cli.console import TIME, Console, common_options
+from hac_cli.cli.console import Console, common_options, seconds
 
 
 @click.command()
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("target", metavar="OUT", type=click.Path())
-@click.option("--start", type=TIME, default=0.0, metavar="TIME", help="Begin there: seconds, MM:SS or H:MM:SS.")
-@click.option("--duration", type=TIME, metavar="TIME", help="Take no more than that.")
+@click.option("--start", type=seconds, default="0", metavar="TIME", help="Begin there: seconds, MM:SS or H:MM:SS.")
+@click.option("--duration", type=seconds, metavar="TIME", help="Take no more than that.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @common_options
 @click.pass_obj

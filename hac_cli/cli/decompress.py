@@ -10,7 +10,7 @@ import click
 
 from hac_cli.cli import files
 from hac_cli.cli.batch import batch_decompress
-from hac_cli.cli.console import TIME, Advance, Console, common_options, count, engine_options
+from hac_cli.cli.console import Advance, Console, common_options, count, engine_options, seconds
 from hac_cli.cli.recursive import recursive, recursive_option
 from hac_cli.errors import CorruptError
 
@@ -19,8 +19,8 @@ from hac_cli.errors import CorruptError
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("target", metavar="[OUT]", type=click.Path(), required=False)
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="OUT is headerless PCM, such as 24000:1:s16.")
-@click.option("--start", type=TIME, default=0.0, metavar="TIME", help="Begin there: seconds, MM:SS or H:MM:SS.")
-@click.option("--duration", type=TIME, metavar="TIME", help="Decode no more than that.")
+@click.option("--start", type=seconds, default="0", metavar="TIME", help="Begin there: seconds, MM:SS or H:MM:SS.")
+@click.option("--duration", type=seconds, metavar="TIME", help="Decode no more than that.")
 @click.option("--recover", is_flag=True, help="Decode a damaged file, too: what is lost fades out and in.")
 @click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")

@@ -43,7 +43,8 @@ def unpack_coded(payload: bytes, frames: int, header: Header, predictor: Predict
     if not coder.at_end:
         raise CorruptError("the payload is longer than its tokens")
     bits = (signs.transpose(1, 0, 2) > 0).reshape(header.channels, frames, header.tokens_per_frame, -1)
-    return (bits << np.arange(header.bits_per_token)).sum(3, dtype=np.int32)
+    tokens: Tokens = (bits << np.arange(header.bits_per_token)).sum(3, dtype=np.int32)
+    return tokens
 
 
 def _decode_frame(coder: arithmetic.Decoder, predictor: Predictor, hidden: Integers, signs: Integers) -> None:

@@ -36,7 +36,8 @@ def _probabilities() -> NDArray[np.int64]:
     ])  # fmt: skip
     step = UNIT**2 // 2
     index, part = np.divmod(np.arange(16 * UNIT**2), step)
-    return (points[index] * (step - part) + points[index + 1] * part) // step
+    between: Integers = (points[index] * (step - part) + points[index + 1] * part) // step
+    return between
 
 
 PROBABILITIES = _probabilities()
@@ -73,7 +74,7 @@ class Predictor:
 
     @property
     def look_back(self) -> int:
-        return self.past.shape[1] // self.bits
+        return int(self.past.shape[1]) // self.bits
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Predictor:
@@ -108,7 +109,8 @@ class Predictor:
     def start(self, before: Integers) -> Integers:
         """Hidden sums of a frame none of whose bits is known, given the ``look_back`` frames before it, the last one
         first: ``[..., C * B]`` of 1 and -1, and 0 for frames before the block."""
-        return before @ self.past.T + self.hidden_bias
+        sums: Integers = before @ self.past.T + self.hidden_bias
+        return sums
 
     def predict(self, signs: Integers) -> Integers:
         """Probability of a 1 for every bit of a block ``[frames, B]`` of signs, all of which are known."""

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hac_cli.container.header import Header
+from hac_cli.container.pieces import Damage
 from hac_cli.container.predictor import Predictor
-from hac_cli.container.reader import Damage, Reader
+from hac_cli.container.reader import Reader
 from hac_cli.container.source import Readable
 from hac_cli.container.summary import Summary
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pty
 import signal
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from cli_tools import HAC, make_hac, names
+
+from hac_cli.container import verify
 
 NO_TORCH = """
 import sys
@@ -93,6 +96,36 @@ def test_signals_leave_nothing_behind(number, code, message, start_hac, talk, fo
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("there_before", [True, False])
+def test_kill_at_any_time_leaves_the_old_file_or_none(there_before, start_hac, talk, folder):
+    """No program can clean up after SIGKILL; what it leaves lies under another name."""
+    for moment in ("begun", "blocks written", "end of input"):
+        if there_before:
+            (folder / "out.hac").write_bytes(b"precious")
+        process = start_hac("compress", "-f", "-", "out.hac", stdin=subprocess.PIPE)
+        process.stdin.write(talk.read_bytes()[:40] + b"\xff" * 4)
+        process.stdin.flush()
+        _wait_for(lambda: len(names(folder)) == 1 + there_before, process)
+        if moment != "begun":
+            process.stdin.write(bytes(1 << 19))
+            process.stdin.flush()
+            _wait_for(lambda: any(path.stat().st_size > 48 for path in folder.iterdir()), process)
+        if moment == "end of input":
+            process.stdin.close()
+            process.stdin = None
+        process.kill()
+        process.communicate(timeout=20)
+        for path in folder.iterdir():
+            if path.name != "out.hac":
+                path.unlink()
+        if moment != "end of input":  # there it may have been quicker
+            assert names(folder) == ["out.hac"] * there_before
+        if (folder / "out.hac").exists():
+            whole = (folder / "out.hac").read_bytes()
+            assert whole == b"precious" or verify(io.BytesIO(whole)).ok
+
+
+@pytest.mark.slow
 def test_signals_while_coding(start_hac, talk, folder):
     process = start_hac("compress", "-", "out.hac", stdin=subprocess.PIPE)
     process.stdin.write(talk.read_bytes()[:44].replace(talk.read_bytes()[40:44], b"\xff" * 4) + bytes(1 << 19))
@@ -133,7 +166,10 @@ def test_pipes_deliver_at_once_and_may_be_closed(start_hac, talk, folder):
     header = talk.read_bytes()[:40] + b"\xff\xff\xff\xff"
     process.stdin.write(header + bytes(5 * 2 * 16_000))
     process.stdin.flush()
-    assert len(process.stdout.read(44 + 12 + 338)) == 44 + 12 + 338
+    assert process.stdout.read(48).startswith(b"\x89HAC")
+    block = process.stdout.read(8)
+    rest = int.from_bytes(block[5:7], "little") + 4
+    assert len(process.stdout.read(rest)) == rest
     process.stdout.close()
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(bytes(10 * 2 * 16_000))

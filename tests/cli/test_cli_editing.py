@@ -1,0 +1,85 @@
+"""Parts, damage, metadata, ``cut`` and ``cat`` on the command line; the samples are test_playback.py's."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import soundfile
+from cli_tools import TALK_RATE, TALK_SAMPLES, make_hac
+
+
+def frames_of(path) -> int:
+    return soundfile.info(path).frames
+
+
+def test_a_part(call, folder, talk_hac):
+    assert call("decompress", talk_hac, "part.wav", "--start", "0:00.5", "--duration", "0.25")[0] == 0
+    assert frames_of("part.wav") == TALK_RATE // 4
+    assert call("decompress", talk_hac, "rest.wav", "--start", "0:0:1")[0] == 0
+    assert frames_of("rest.wav") == TALK_SAMPLES - TALK_RATE
+    code, _, errors = call("decompress", talk_hac, "none.wav", "--start", "2")
+    assert (code, errors) == (2, "hac: the recording ends at 1.008 s, before that start\n")
+    for wrong in ("-1", "x", "1:2:3:4", ""):
+        code, _, errors = call("decompress", talk_hac, "none.wav", "--start", wrong)
+        assert code == 2 and "is no time" in errors
+    assert not (folder / "none.wav").exists()
+
+
+def test_recover(call, folder):
+    data = bytearray(make_hac(folder / "hurt.hac", samples=31_000).read_bytes())
+    data[44 + 80 + 20] ^= 1  # in the second of four blocks of 0.4 s
+    (folder / "hurt.hac").write_bytes(data)
+    assert call("decompress", "hurt.hac", "none.wav")[0] == 5
+    assert not (folder / "none.wav").exists()
+    code, _, errors = call("decompress", "-q", "--recover", "hurt.hac", "whole.wav")
+    assert (code, errors) == (5, "hac: hurt.hac: is damaged; recovered but for 0.37 s to 0.77 s\n")
+    assert frames_of("whole.wav") == 31_000
+    (folder / "cut.hac").write_bytes(data[:150])
+    assert call("decompress", "-q", "--recover", "cut.hac", "cut.wav")[0] == 5
+    assert frames_of("cut.wav") == 31_000
+    make_hac(folder / "good.hac", samples=31_000)
+    assert call("decompress", "-q", "--recover", "good.hac", "good.wav") == (0, "", "")
+
+
+def test_cut_and_cat(call, folder, talk_hac):
+    code, _, text = call("cut", talk_hac, "part.hac", "--start", "0.25", "--duration", "0.5")
+    assert (code, text) == (0, f"{talk_hac} -> part.hac: 0.510 s from 0.240 s on\n")
+    code, _, text = call("cat", "part.hac", talk_hac, "all.hac")
+    assert (code, text) == (0, f"part.hac at 0.000 s of all.hac\n{talk_hac} at 0.547 s of all.hac\n")
+    assert call("verify", "all.hac") == (0, "all.hac: OK, 1.55 s in 1 block\n", "")
+    assert call("cat", "part.hac", "part.hac")[0] == 2  # the output is an input
+    make_hac(folder / "other.hac")
+    code, _, errors = call("cat", talk_hac, "other.hac", "none.hac")
+    assert code == 2 and "file 2 has another model, sample rate or number of channels" in errors
+    (folder / "hurt.hac").write_bytes((folder / "part.hac").read_bytes()[:-1])
+    code, _, errors = call("cat", "part.hac", "hurt.hac", "none.hac")
+    assert code == 5 and errors.startswith("hac: hurt.hac: truncated")
+    assert call("cut", "hurt.hac", "none.hac")[0] == 5
+    assert not (folder / "none.hac").exists()
+
+
+@pytest.mark.parametrize("payload", ["coded", "raw"])
+def test_payload_and_metadata(payload, call, folder, talk):
+    samples, rate = soundfile.read(talk)
+    with soundfile.SoundFile(folder / "talk.flac", "w", rate, 1) as file:
+        file.title = "a\tb"
+        file.write(samples)
+    assert call("-q", "compress", "--payload", payload, "talk.flac")[0] == 0
+    facts = json.loads(call("info", "--json", "talk.hac")[1])
+    assert facts["payload_coding"] == {"coded": "predicted", "raw": "raw"}[payload]
+    assert facts["metadata"] == {"title": "a\tb"}
+    assert "\n  title      a b\n" in call("info", "talk.hac")[1]
+    assert call("-q", "compress", "-f", "--no-metadata", "talk.flac")[0] == 0
+    assert json.loads(call("info", "--json", "talk.hac")[1])["metadata"] == {}
+
+
+def test_a_coded_file_of_other_weights(call, folder, talk_hac):
+    """Everything but its tokens can be checked and told."""
+    header = bytearray(talk_hac.read_bytes())
+    header[24] ^= 1  # the weights' digest; the header's checksum and all blocks' are wrong then
+    (folder / "hurt.hac").write_bytes(header)
+    assert call("info", "hurt.hac")[0] == 5
+    make_hac(folder / "other.hac", weights_digest=b"whatever")
+    assert call("verify", "other.hac")[0] == 0
+    assert call("decompress", "other.hac")[0] == 6
