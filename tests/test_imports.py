@@ -25,7 +25,7 @@ ALLOWED = {
     "editing": {"audio", "container", "model", "predictors", "player"},
     "eval": {"codec", "recordings", "audio", "model.released", "model.engine"},
     "train": {"model", "losses", "audio", "container", "eval.metrics"},
-    "batch": {"codec", "recordings", "audio", "container", "model.released"},
+    "batch": {"codec", "recordings", "predictors", "audio", "container", "model.released"},
     "cli": {
         "batch",
         "codec",

@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.container import Header, Reader, Writer
+from hac_cli.container import Header, Writer
 from hac_cli.container.packing import TokenDigest
 from hac_cli.errors import CorruptError, HacError, InputError, UsageError
+from hac_cli.predictors import open_reader
 
 FACTS = ("path", "sample_rate", "channels", "samples", "model", "weights_digest", "digest")
 
@@ -44,7 +45,7 @@ class Recording(NamedTuple):
 
 def from_hac(path: str, model: str, data: bytes) -> Recording:
     """What a ``.hac`` file holds; ``path`` and ``model`` are names to give to it."""
-    reader = Reader(io.BytesIO(data))
+    reader = open_reader(io.BytesIO(data))
     header = reader.header
     blocks = [block.tokens for block in reader]
     tokens = np.concatenate([np.zeros((header.channels, 0, 1), np.int32), *blocks], axis=1)

@@ -10,6 +10,8 @@ import hac_cli
 from hac_cli.container import Reader
 from hac_cli.errors import CorruptError, InputError, ModelError, UsageError
 from hac_cli.model import released
+from hac_cli.model.engine import load_engine
+from hac_cli.predictors import open_reader
 
 RANDOM = np.random.default_rng(5)
 
@@ -72,7 +74,7 @@ def test_the_file_holds_the_tokens_that_encode_gives():
     file.seek(0)
     hac_cli.compress(file, coded, frames_per_block=33)
     coded.seek(0)
-    blocks = np.concatenate([block.tokens for block in Reader(coded)], 1)
+    blocks = np.concatenate([block.tokens for block in open_reader(coded)], 1)
     assert np.array_equal(blocks, hac_cli.encode(audio))
 
 
@@ -102,9 +104,9 @@ def test_a_truncated_recording_is_coded_as_far_as_it_goes(tmp_path):
     assert hac_cli.decompress(tmp_path / "cut.hac", tmp_path / "back.wav").samples == 10_000
 
 
-def coded_file():
+def coded_file(**options):
     coded = io.BytesIO()
-    hac_cli.compress(recording(9000), coded)
+    hac_cli.compress(recording(9000), coded, **options)
     return coded.getvalue()
 
 
@@ -123,7 +125,7 @@ def remade(**changes):
 
     from hac_cli.container import Writer
 
-    reader = Reader(io.BytesIO(coded_file()))
+    reader = Reader(io.BytesIO(coded_file(payload="raw")))
     file = io.BytesIO()
     writer = Writer(file, replace(reader.header, **changes))
     for block in reader:
@@ -159,7 +161,7 @@ def test_unknown_models_and_damaged_weights_are_refused(tmp_path, monkeypatch):
         (tmp_path / file.name).write_bytes(data)
     monkeypatch.setattr(released, "WEIGHTS", tmp_path)
     released.released.cache_clear()
-    hac_cli.load_model.cache_clear()
+    load_engine.cache_clear()
     try:
         with pytest.raises(ModelError, match="not those that were released"):
             hac_cli.compress(recording(10), io.BytesIO())
