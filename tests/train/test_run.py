@@ -230,10 +230,10 @@ train(replace(RECIPE, max_steps=10**9), [Source(Path({str(folder)!r}))], Path({s
       max_minutes=9, compiled=False, log_every=5)
 """
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    assert any(line.startswith("step") and "left 9 min" in line for line in process.stdout)
+    assert any(line.startswith("step") and line.endswith(" min\n") for line in process.stdout)
     process.send_signal(signal.SIGTERM)
     process.stdout.read()
-    assert process.wait(20) == 0
+    assert process.wait(120) == 0
     assert checkpoint.load(tmp_path / "run" / "checkpoint.pt")["step"] >= 5
 
 
@@ -244,13 +244,14 @@ def test_the_command_trains_refuses_and_resumes(folder, tmp_path, capsys):
         "max_steps = 3\n[model]\nname = 'tiny'\nwidths = [4, 6, 8, 10]\nblocks = [1, 1, 1, 1]\n"
         "[spectral]\nwindows = [256]\nmels = [20]\n[crops]\nseconds = 0.2\nbatch = 1\n[evaluation]\nseconds = 0.5\n"
     )
-    command = [sys.executable, "-m", "hac_cli", "train", str(tmp_path / "tiny.toml"), "--data", f"{folder}=2",
-               "--out", str(tmp_path / "run"), "--max-minutes", "5", "--no-compile"]  # fmt: skip
-    first = subprocess.run(command, capture_output=True, text=True)
-    assert first.returncode == 0 and "speakers" in first.stdout and "saved" in first.stderr
+    command = ["train", str(tmp_path / "tiny.toml"), "--data", f"{folder}=2", "--out", str(tmp_path / "run"),
+               "--max-minutes", "5", "--no-compile"]  # fmt: skip
+    assert run(command) == 0
+    said = capsys.readouterr()
+    assert "2 speakers" in said.out and "saved" in said.err
     saved = checkpoint.load(tmp_path / "run" / "checkpoint.pt")
     assert saved["step"] == 3 and "2 speakers" in saved["about"]["data"]
     assert json.loads(saved["about"]["recipe"])["max_steps"] == 3
     assert lines(tmp_path / "run" / "evaluation.jsonl")[0]["step"] == 3
-    assert run(command[3:]) == 2 and "holds a run already" in capsys.readouterr().err
-    assert run([*command[3:], "--resume"]) == 0
+    assert run(command) == 2 and "holds a run already" in capsys.readouterr().err
+    assert run([*command, "--resume"]) == 0
