@@ -109,7 +109,7 @@ def test_a_worker_is_killed(scheduler, tmp_path, call, start_hac):
 
 @pytest.fixture
 def bucket(monkeypatch) -> Iterator[str]:
-    server = ThreadedMotoServer(port=0)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     _, port = server.get_host_and_port()
     for name, value in {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "a",
