@@ -103,7 +103,7 @@ def compress(
             payload_coding=PREDICTED if predictor else RAW,
             predictor_digest=predictor.digest if predictor else None,
             total_samples=reader.samples_expected,
-            version=0x11 if predictor else 0x10,
+            version=0x11 if predictor or (metadata and reader.tags) else 0x10,
         )
         writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(sink))), header, predictor)
         stream = encoder_stream(header.channels, model=chosen.name, engine=engine,

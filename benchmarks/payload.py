@@ -1,0 +1,84 @@
+"""File rates with and without the entropy coding, and its speed: python benchmarks/payload.py CLIP... [--model NAME]
+
+Rates are of whole files, in kbit/s: clip by clip, and of whole minutes of all clips in a row, in blocks of several lengths.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from hac_cli import predictors
+from hac_cli.codec import encode
+from hac_cli.container import PREDICTED, RAW, Header, Reader, Writer
+from hac_cli.model import released
+from hac_cli.model.released import ReleasedModel
+from hac_cli.recordings import FILE_BLOCK
+
+RATE = 24_000
+BLOCKS = (75, 150, 300, 600)
+MINUTE = 60 * 75
+
+
+def file_of(
+    tokens: np.ndarray, model: released.ReleasedModel, coded: bool, frames_per_block: int = FILE_BLOCK
+) -> bytes:
+    """A whole file of tokens ``[1, frames, 1]``."""
+    predictor = predictors.for_model(model.name) if coded else None
+    header = Header(
+        sample_rate=RATE, channels=1, model_id=model.model_id, weights_digest=model.short_digest,
+        bits_per_token=model.bits_per_token, hop_length=model.config.hop_length, frames_per_block=frames_per_block,
+        pre_skip=model.config.look_ahead, payload_coding=PREDICTED if predictor else RAW,
+        predictor_digest=predictor.digest if predictor else None,
+    )  # fmt: skip
+    sink = io.BytesIO()
+    writer = Writer(sink, header, predictor)
+    writer.write(tokens)
+    writer.finish(tokens.shape[1] * model.config.hop_length - model.config.look_ahead)
+    return sink.getvalue()
+
+
+def rates(recordings: list[np.ndarray], model: ReleasedModel, frames_per_block: int = FILE_BLOCK) -> str:
+    """Of all the recordings' files together."""
+    seconds = sum(tokens.shape[1] for tokens in recordings) / model.frame_rate
+    raw, coded = (
+        8 * sum(len(file_of(tokens, model, kind, frames_per_block)) for tokens in recordings) / seconds / 1000
+        for kind in (False, True)
+    )
+    return f"{raw:.3f} raw, {coded:.3f} coded"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clips", type=Path, nargs="+")
+    parser.add_argument("--model", default=released.DEFAULT_MODEL)
+    arguments = parser.parse_args()
+    model = released.find(arguments.model)
+    all_tokens = []
+    for path in arguments.clips:
+        audio, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
+        tokens = encode(soxr.resample(audio.mean(1), sample_rate, RATE), model=model.name)
+        print(f"{path.stem:30} {rates([tokens], model)}")
+        all_tokens.append(tokens)
+    joined = np.concatenate(all_tokens, 1)
+    minutes = [joined[:, start : start + MINUTE] for start in range(0, max(1, joined.shape[1] - MINUTE + 1), MINUTE)]
+    minute = minutes[0]
+    for frames_per_block in BLOCKS:
+        print(f"minutes in blocks of {frames_per_block}: {rates(minutes, model, frames_per_block)}")
+    times = [time.process_time()]
+    data = file_of(minute, model, coded=True)
+    times.append(time.process_time())
+    assert sum(block.tokens.shape[1] for block in Reader(io.BytesIO(data), predictor=predictors.for_header))
+    times.append(time.process_time())
+    packing, unpacking = (minute.shape[1] / model.frame_rate / taken for taken in np.diff(times))
+    print(f"packing {packing:.0f}x, unpacking {unpacking:.0f}x real time, without the network")
+
+
+if __name__ == "__main__":
+    main()
