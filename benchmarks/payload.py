@@ -1,6 +1,7 @@
 """File rates with and without the entropy coding, and its speed: python benchmarks/payload.py CLIP... [--model NAME]
 
-Rates are of whole files, in kbit/s: clip by clip, and of whole minutes of all clips in a row, in blocks of several lengths.
+Rates are of whole files, in kbit/s: clip by clip, and of whole minutes of all clips in a row, in blocks of several
+lengths.
 """
 
 from __future__ import annotations
