@@ -65,14 +65,15 @@ class Trainer:
     def run(self, save_every: float = 240.0, log_every: int = 100, quiet: bool = False) -> None:
         """Trains until the budget is used or a signal comes; saves either way. A loss that is not finite ends it with
         HacError and leaves the last checkpoint as it is."""
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, self._stop)
+        handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
         journal = Journal(self.folder, quiet) if rank() == 0 else None
         try:
             self._run(journal, save_every, log_every)
         finally:
             if journal:
                 journal.close()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
     def _run(self, journal: Journal | None, save_every: float, log_every: int) -> None:
         seen: dict[str, list[float]] = defaultdict(list)

@@ -16,7 +16,6 @@ from hac_cli.errors import HacError, ModelError, UsageError
 from hac_cli.losses.whisper import WhisperEncoder, WhisperLoss
 from hac_cli.train import checkpoint
 from hac_cli.train.evaluation import Evaluation, pick, spectrogram
-from hac_cli.train.schedule import Schedule
 
 
 def lines(path: Path) -> list[dict]:
@@ -97,20 +96,6 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(c
     with pytest.raises(HacError, match=r"not finite at step 2: waveform, spectral"):
         again.run(quiet=True)
     assert trainer.checkpoint_path.read_bytes() == before
-
-
-def test_the_schedule_warms_up_and_ends_with_the_first_budget():
-    optim = replace(RECIPE.optim, warmup_steps=10, final_fraction=0.1)
-    schedule = Schedule(optim, max_steps=100, budget=50.0)
-    rates = []
-    while not schedule.finished:
-        rates.append(schedule.rate)
-        schedule.advance(1.0)
-    assert len(rates) == 50 and schedule.progress == 1.0
-    assert rates[0] == pytest.approx(0.1) and max(rates) > 0.9 and rates[-1] == pytest.approx(0.1, abs=0.01)
-    schedule.elapsed = 10.0
-    schedule.step = 1
-    assert schedule.seconds_left == pytest.approx(40)
 
 
 def test_evaluation_scores_keeps_samples_and_draws_them(corpus, tmp_path):
