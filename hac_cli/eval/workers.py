@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any, TypeVar
 
 Task = TypeVar("Task")
@@ -46,11 +47,12 @@ def _executor(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """New processes, with a folder for their temporary files, which goes when they do."""
     os.environ["OMP_NUM_THREADS"] = "1"  # they inherit it; more threads than cores slow everything down
     os.environ["PYTHONWARNINGS"] = "ignore"  # what libraries warn about is no news to users
-    with (
-        tempfile.TemporaryDirectory(prefix="hac-bench-", ignore_cleanup_errors=True) as folder,
-        ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin, (folder,)) as pool,
-    ):
-        yield pool
+    folder = Path(tempfile.gettempdir()) / f"hac-bench-{os.urandom(8).hex()}"  # made by those that also remove it
+    try:
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin, (folder,)) as pool:
+            yield pool
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _outcome(future: Future[Any]) -> Any:
@@ -60,25 +62,29 @@ def _outcome(future: Future[Any]) -> Any:
     return error if error else future.result()
 
 
-def _begin(folder: str) -> None:
-    """In a new process: Ctrl-C is the parent's business; when that is gone, clean up and follow."""
+def _begin(folder: Path) -> None:
+    """In a new process: Ctrl-C is the parent's business; when that is gone, or on a signal, clean up and follow."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    tempfile.tempdir = folder
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: _stop(folder))
+    folder.mkdir(mode=0o700, exist_ok=True)
+    tempfile.tempdir = str(folder)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
     def follow() -> None:
         parent.join()
-        _clean_up(folder)
-        os._exit(1)
+        _stop(folder)
 
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _clean_up(folder: str) -> None:
+def _stop(folder: Path) -> None:
+    """Ends this process and all that it has started."""
     for group in list(running):
         try:
             os.killpg(group, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             continue
     shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
