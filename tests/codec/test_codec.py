@@ -10,6 +10,7 @@ import hac_cli
 from hac_cli.container import Reader
 from hac_cli.errors import CorruptError, InputError, ModelError, UsageError
 from hac_cli.model import released
+from hac_cli.predictors import for_header
 
 RANDOM = np.random.default_rng(5)
 
@@ -72,7 +73,7 @@ def test_the_file_holds_the_tokens_that_encode_gives():
     file.seek(0)
     hac_cli.compress(file, coded, frames_per_block=33)
     coded.seek(0)
-    blocks = np.concatenate([block.tokens for block in Reader(coded)], 1)
+    blocks = np.concatenate([block.tokens for block in Reader(coded, predictor=for_header)], 1)
     assert np.array_equal(blocks, hac_cli.encode(audio))
 
 
@@ -123,9 +124,9 @@ def remade(**changes):
 
     from hac_cli.container import Writer
 
-    reader = Reader(io.BytesIO(coded_file()))
+    reader = Reader(io.BytesIO(coded_file()), predictor=for_header)
     file = io.BytesIO()
-    writer = Writer(file, replace(reader.header, **changes))
+    writer = Writer(file, replace(reader.header, **changes), for_header(reader.header))
     for block in reader:
         writer.write(block.tokens)
     writer.finish(9000)
