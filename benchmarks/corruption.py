@@ -76,10 +76,11 @@ def survivors(hurt: list[bytes], parts: list[bytes], foreign: list[bytes]) -> se
     numbers = {part: number for number, part in enumerate(foreign[1:-1])}
     numbers |= {part: number for number, part in enumerate(parts[1:-1])}
     for part in hurt:
-        if numbers.get(part, -1) > newest:
-            newest = numbers[part]
+        number = next((number for block, number in numbers.items() if block in part), -1)  # bytes may stand around it
+        if number > newest:
+            newest = number
             if part in parts:
-                found.add(newest)
+                found.add(number)
     return found
 
 

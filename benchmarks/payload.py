@@ -1,7 +1,6 @@
 """File rates with and without the entropy coding, and its speed: python benchmarks/payload.py CLIP... [--model NAME]
 
-Rates are of whole files, in kbit/s: clip by clip, and of whole minutes of all clips in a row, in blocks of several
-lengths.
+Rates are of whole files, in kbit/s: clip by clip, and of minutes of all clips in a row in blocks of several lengths.
 """
 
 from __future__ import annotations
@@ -27,9 +26,7 @@ BLOCKS = (75, 150, 300, 600)
 MINUTE = 60 * 75
 
 
-def file_of(
-    tokens: np.ndarray, model: released.ReleasedModel, coded: bool, frames_per_block: int = FILE_BLOCK
-) -> bytes:
+def file_of(tokens: np.ndarray, model: ReleasedModel, coded: bool, frames_per_block: int = FILE_BLOCK) -> bytes:
     """A whole file of tokens ``[1, frames, 1]``."""
     predictor = predictors.for_model(model.name) if coded else None
     header = Header(

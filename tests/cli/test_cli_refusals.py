@@ -93,7 +93,7 @@ def test_debug_shows_a_traceback(call, folder):
 
 
 def test_a_fault_says_what_to_do(call, folder, monkeypatch):
-    def fail(*_):
+    def fail(source, predictor):
         raise ZeroDivisionError("two\nlines")
 
     monkeypatch.setattr("hac_cli.container.verify", fail)

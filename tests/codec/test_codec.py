@@ -11,7 +11,7 @@ from hac_cli.container import Reader
 from hac_cli.errors import CorruptError, InputError, ModelError, UsageError
 from hac_cli.model import released
 from hac_cli.model.engine import load_engine
-from hac_cli.predictors import open_reader
+from hac_cli.predictors import for_header
 
 RANDOM = np.random.default_rng(5)
 
@@ -74,7 +74,7 @@ def test_the_file_holds_the_tokens_that_encode_gives():
     file.seek(0)
     hac_cli.compress(file, coded, frames_per_block=33)
     coded.seek(0)
-    blocks = np.concatenate([block.tokens for block in open_reader(coded)], 1)
+    blocks = np.concatenate([block.tokens for block in Reader(coded, predictor=for_header)], 1)
     assert np.array_equal(blocks, hac_cli.encode(audio))
 
 
@@ -104,9 +104,9 @@ def test_a_truncated_recording_is_coded_as_far_as_it_goes(tmp_path):
     assert hac_cli.decompress(tmp_path / "cut.hac", tmp_path / "back.wav").samples == 10_000
 
 
-def coded_file(**options):
+def coded_file():
     coded = io.BytesIO()
-    hac_cli.compress(recording(9000), coded, **options)
+    hac_cli.compress(recording(9000), coded)
     return coded.getvalue()
 
 
@@ -125,9 +125,9 @@ def remade(**changes):
 
     from hac_cli.container import Writer
 
-    reader = Reader(io.BytesIO(coded_file(payload="raw")))
+    reader = Reader(io.BytesIO(coded_file()), predictor=for_header)
     file = io.BytesIO()
-    writer = Writer(file, replace(reader.header, **changes))
+    writer = Writer(file, replace(reader.header, **changes), for_header(reader.header))
     for block in reader:
         writer.write(block.tokens)
     writer.finish(9000)

@@ -57,7 +57,7 @@ def test_hac_comes_back_with_the_sizes_of_its_file(speech):
     coder = HacCoder("v2")
     coded = coder.code(speech)
     assert coded.audio.shape == speech.shape
-    assert coded.file_bytes > coded.payload_bytes > 1000 * len(speech) / 24_000 / 8
+    assert coded.file_bytes > coded.payload_bytes > 500 * len(speech) / 24_000 / 8
     assert coder.definition.keys() == {"model", "digest"}
 
 
