@@ -126,4 +126,5 @@ def _through(layers: nn.ModuleList, score: nn.Module, x: Tensor) -> Features:
     for layer in layers:
         x = F.leaky_relu(layer(x), SLOPE)
         found.append(x)
-    return [*found, score(x).float()]  # losses are reckoned in full precision
+    scores = score(x)
+    return [*found, scores.to(torch.promote_types(scores.dtype, torch.float32))]  # losses need full precision
