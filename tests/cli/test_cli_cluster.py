@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +37,8 @@ def write_talk(path: Path, samples: int) -> None:
 def dask(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     environment = {**os.environ, **variables}
     command = [sys.executable, "-m", "dask", *arguments]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               cwd=tempfile.gettempdir())  # not where a build may have left another hac_cli  # fmt: skip
     try:
         yield process
     finally:
