@@ -38,7 +38,7 @@ def dask(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]
     environment = {**os.environ, **variables}
     command = [sys.executable, "-m", "dask", *arguments]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                               cwd=tempfile.gettempdir())  # not where a build may have left another hac_cli  # fmt: skip
+                               cwd=tempfile.gettempdir())  # fmt: skip  # no build of hac_cli lies about there
     try:
         yield process
     finally:
