@@ -81,7 +81,7 @@ def compress(
     ``source`` and ``sink`` are paths or binary streams (which stay open). ``payload``: "raw" leaves out the entropy
     coding that makes files smaller; ``metadata``: title, date and the like are kept. If ``frames_per_block`` is not
     given, a pipe's blocks are shorter than a file's. ``live``: every block is coded and written as soon as its audio is
-    there, and blocks are short; otherwise a second of audio is coded at a time, which is faster.
+    there, and blocks are short; otherwise 1.3 s of audio is coded at a time, which is faster.
 
     Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
     unknown model.
@@ -144,7 +144,7 @@ def decompress(
 ) -> Result:
     """Decodes a ``.hac`` file or stream to exactly the original number of samples, rate and channels.
 
-    With ``live``, audio comes out after every block, where otherwise a second is decoded at a time, which is faster.
+    With ``live``, audio comes out after every block, where otherwise 1.3 s is decoded at a time, which is faster.
     ``format``, ``raw`` and ``subtype`` are those of ``AudioWriter``: by the target's extension, WAV to a stream.
     ``start`` and ``duration``, in seconds, decode a part: the same samples as of the whole, but for the last bits;
     blocks that are not needed are not decoded. With ``recover``, what is damaged is faded out and in, in its full

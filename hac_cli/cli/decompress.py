@@ -24,7 +24,7 @@ from hac_cli.errors import CorruptError
 @click.option("--recover", is_flag=True, help="Decode a damaged file, too: what is lost fades out and in.")
 @click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
-@click.option("--live", is_flag=True, help="Give out audio after every block, not every second.")
+@click.option("--live", is_flag=True, help="Give out audio after every block, not every 1.3 s.")
 @recursive_option
 @engine_options
 @common_options
