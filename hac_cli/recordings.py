@@ -21,7 +21,7 @@ from hac_cli.audio import (
     to_mono,
 )
 from hac_cli.codec import decoder_stream, encoder_stream
-from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Summary, Writer
+from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Writer
 from hac_cli.model import released
 from hac_cli.model.engine import DEFAULT_ENGINE
 from hac_cli.model.stream import FRAMES_PER_CALL, EncoderStream
@@ -112,7 +112,8 @@ def compress(
             writer.write_metadata(reader.tags)
         _encode_blocks(reader, writer, stream, mono, progress)
         summary = writer.finish(reader.samples_read)
-        return _result(header, summary, chosen.name, reader.truncated)
+        return Result(summary.samples, header.sample_rate, header.channels, summary.file_bytes, summary.payload_bytes,
+                      chosen.name, reader.truncated)  # fmt: skip
 
 
 def _encode_blocks(
@@ -181,8 +182,3 @@ def _is_file(sink: Target) -> bool:
 
 def _frames_per_call(header: Header, live: bool) -> int:
     return min(FRAMES_PER_CALL, header.frames_per_block) if live else FRAMES_PER_CALL
-
-
-def _result(header: Header, summary: Summary, model: str, warning: str | None = None) -> Result:
-    return Result(summary.samples, header.sample_rate, header.channels, summary.file_bytes, summary.payload_bytes,
-                  model, warning)  # fmt: skip

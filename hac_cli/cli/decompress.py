@@ -87,7 +87,7 @@ def decompress(
 
 
 def _progress(console: Console, name: str, stream: BinaryIO, whole: bool) -> AbstractContextManager[Advance | None]:
-    """Looks at the header first, where the stream can be turned back; so its errors need not wait for torch."""
+    """Looks at the header first, where the stream can be turned back: its errors come before the network is loaded."""
     if not stream.seekable():
         return nullcontext()
     from hac_cli.container import Reader

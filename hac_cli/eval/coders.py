@@ -8,7 +8,6 @@ processes of their own, with the ``format``, ``sample_rate`` and ``extension`` o
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import io
 import os
@@ -101,19 +100,13 @@ class HacCoder:
 def _code_unreleased(weights: Path, audio: Samples) -> Coded:
     """Without a file: a .hac header can only name weights that are released."""
     from hac_cli.codec import DecoderStream, EncoderStream
-
-    network = _load_weights(weights)
-    encoder, decoder = EncoderStream(network), DecoderStream(network)
-    tokens = np.concatenate([encoder.push(audio[None]), encoder.flush()], 1)
-    decoded = np.concatenate([decoder.push(tokens), decoder.flush()], 1)[0, : len(audio)]
-    return Coded(decoded, None, tokens.size * network.config.bits_per_token / 8)
-
-
-@functools.cache
-def _load_weights(weights: Path) -> Any:
     from hac_cli.model.engine import load_weights
 
-    return load_weights(weights)
+    engine = load_weights(weights)
+    encoder, decoder = EncoderStream(engine), DecoderStream(engine)
+    tokens = np.concatenate([encoder.push(audio[None]), encoder.flush()], 1)
+    decoded = np.concatenate([decoder.push(tokens), decoder.flush()], 1)[0, : len(audio)]
+    return Coded(decoded, None, tokens.size * engine.config.bits_per_token / 8)
 
 
 @dataclass(frozen=True)

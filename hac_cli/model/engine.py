@@ -47,6 +47,7 @@ def load_engine(model: ReleasedModel, name: str = DEFAULT_ENGINE) -> Engine:
     return load_weights(checked_path(model), name)
 
 
+@functools.cache
 def load_weights(path: Path, name: str = DEFAULT_ENGINE) -> Engine:
     """The network that a weights file holds, released or not."""
     kind, _, device = name.partition(":")

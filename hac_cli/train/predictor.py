@@ -87,12 +87,17 @@ def read_stretch(path: Path, rng: np.random.Generator) -> np.ndarray:
         return soxr.resample(audio, file.samplerate, data.SAMPLE_RATE)
 
 
+def blocks(signs: np.ndarray) -> list[np.ndarray]:
+    """Signs ``[frames, bits]`` in pieces of a block's frames, the last one perhaps shorter."""
+    return np.split(signs, range(FRAMES_PER_BLOCK, len(signs), FRAMES_PER_BLOCK))
+
+
 def with_past(speakers: list[np.ndarray], look_back: int) -> tuple[Tensor, Tensor]:
     """What is known before each frame, ``[frames, look_back * bits]``, and its signs, ``[frames, bits]``. A block knows
     nothing of the one before it."""
     before, now = [], []
     for signs in speakers:
-        for block in np.split(signs, range(FRAMES_PER_BLOCK, len(signs), FRAMES_PER_BLOCK)):
+        for block in blocks(signs):
             padded = np.pad(block, ((look_back, 0), (0, 0)))
             lags = [padded[look_back - lag : look_back - lag + len(block)] for lag in range(1, look_back + 1)]
             before.append(np.concatenate(lags, 1))
@@ -124,7 +129,7 @@ def share(file: bytes, speakers: list[np.ndarray]) -> float:
     predictor = Predictor.from_bytes(file)
     bits = coded = 0.0
     for signs in speakers:
-        for block in np.split(signs, range(FRAMES_PER_BLOCK, len(signs), FRAMES_PER_BLOCK)):
+        for block in blocks(signs):
             ones = predictor.predict(block.astype(np.int64)) / 65536
             coded -= np.log2(np.where(block > 0, ones, 1 - ones)).sum()
             bits += block.size

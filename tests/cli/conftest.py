@@ -43,7 +43,7 @@ def start_hac() -> Callable[..., subprocess.Popen[bytes]]:
 
 @pytest.fixture
 def call(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """The same command without a new process, which need not load torch again: exit code, stdout, stderr."""
+    """The same command without a new process, which need not load everything again: exit code, stdout, stderr."""
 
     def run_here(*arguments: object) -> tuple[int, str, str]:
         code = run([str(argument) for argument in arguments])

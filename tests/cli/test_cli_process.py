@@ -84,7 +84,7 @@ def test_closed_pipe(hac):
     [(signal.SIGINT, 130, b"hac: interrupted\n"), (signal.SIGTERM, 143, b"hac: terminated\n")],
 )
 def test_signals_leave_nothing_behind(number, code, message, start_hac, talk, folder):
-    """The temporary file appears just before torch is imported, so this strikes in the middle of that."""
+    """The temporary file appears just before the coding begins, so this strikes while that is loaded."""
     (folder / "out.hac").write_bytes(b"precious")
     process = start_hac("compress", "-f", "-", "out.hac", stdin=subprocess.PIPE)
     process.stdin.write(talk.read_bytes())
