@@ -7,12 +7,13 @@ import json
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from hac_cli.errors import ModelError
 from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
-from hac_cli.model.layers import Block, FeatureScale
+from hac_cli.model.layers import Block, Down, FeatureScale, Up
 from hac_cli.model.network import Codec
 from hac_cli.model.released import ReleasedModel, checked_path, read_metadata
 
@@ -54,6 +55,20 @@ def unfold(released: Codec, audio: Tensor, config: ModelConfig | None = None) ->
         assert isinstance(scale, FeatureScale)
         depthwise.weight.mul_(scale.scale)
     return model
+
+
+def restrided(model: Codec, config: ModelConfig) -> dict[str, Tensor]:
+    """The state of a network with the filters that strided layers need for the strides of ``config``: the old ones made
+    shorter or longer, their gain kept."""
+    state = model.state_dict()
+    strided = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, Down | Up)]
+    down = list(config.strides)
+    for (name, layer), stride in zip(strided, [*down, *reversed(down)], strict=False):
+        if stride != layer.stride:
+            taps = layer.weight.detach().permute(1, 2, 0)
+            gain = layer.stride / stride if isinstance(layer, Down) else 1.0  # an output of Up sums two taps ever
+            state[f"{name}.weight"] = gain * F.interpolate(taps, size=2 * stride, mode="area").permute(2, 0, 1)
+    return state
 
 
 def _measure(scale: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:

@@ -18,6 +18,7 @@ from hac_cli.model.network import Codec
 from hac_cli.model.parallel import average_, shared_mean
 from hac_cli.model.quantizer import bit_entropy
 from hac_cli.train.adversary import Adversary
+from hac_cli.train.muon import build_optimizers
 from hac_cli.train.objective import Objective, Terms
 from hac_cli.train.recipe import Recipe
 from hac_cli.train.schedule import Schedule
@@ -40,10 +41,7 @@ class Learner:
         self.average = copy.deepcopy(self.model).eval()
         self.network = torch.compile(self.model) if compiled else self.model
         self.objective = Objective(recipe).to(device)
-        optim = recipe.optim
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), optim.learning_rate, optim.betas, weight_decay=optim.weight_decay, fused=True
-        )
+        self.optimizers = build_optimizers(self.model, recipe.optim)
         judged = recipe.losses.adversarial or recipe.losses.features
         self.adversary = Adversary(recipe.adversarial, device) if judged else None
         self.balancer = Balancer(recipe.balancer.norm, mean=shared_mean) if recipe.balancer.on else None
@@ -63,7 +61,7 @@ class Learner:
                 real = self.adversary.hear(target)
                 signal |= self.adversary.terms(real, output)
         weights = self.weights(schedule.step)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         self.backward(signal, latent, output, weights)
         values = {name: term.detach() for name, term in (signal | latent).items()}
         values["total"] = torch.stack([weights[name] * term for name, term in values.items()]).sum()
@@ -115,9 +113,10 @@ class Learner:
         if broken := [name for name, value in found.items() if not math.isfinite(value) and name != "total"]:
             raise HacError(f"not finite at step {schedule.step}: {', '.join(broken)}; the last checkpoint is kept, "
                            "lower the learning rate and resume")  # fmt: skip
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.optim.learning_rate * schedule.rate
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.recipe.optim.learning_rate * schedule.rate
+            optimizer.step()
         for scale in scales:
             scale.track()
         self.update_average(schedule.step)
@@ -137,7 +136,7 @@ class Learner:
             "config": asdict(self.recipe.model),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "adversary": self.adversary.state_dict() if self.adversary else None,
             "balancer": self.balancer.state_dict() if self.balancer else None,
         }
@@ -150,7 +149,8 @@ class Learner:
         try:
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
             if self.adversary:
                 self.adversary.load_state_dict(state["adversary"])
         except (RuntimeError, KeyError, ValueError):

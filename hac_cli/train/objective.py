@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from hac_cli.losses.envelope import EnvelopeLoss
+from hac_cli.losses.loudness import LoudnessLoss
 from hac_cli.losses.spectral import SpectralLoss, waveform_loss
 from hac_cli.losses.whisper import WhisperLoss, find_checkpoint, load_encoder
 from hac_cli.model.quantizer import commitment, entropy_gap
@@ -24,6 +25,7 @@ class Objective(nn.Module):
             settings.windows, settings.mels, recipe.model.sample_rate, settings.linear, settings.log_floor
         )
         self.envelope = EnvelopeLoss(recipe.model.sample_rate)
+        self.loudness = LoudnessLoss(recipe.model.sample_rate)
         self.whisper: WhisperLoss | None = None
         if self.weights.whisper:
             encoder = load_encoder(find_checkpoint(recipe.whisper.checkpoint))
@@ -38,6 +40,8 @@ class Objective(nn.Module):
             terms["spectral"] = self.spectral(output, target)
         if self.weights.envelope:
             terms["envelope"] = self.envelope(output, target)
+        if self.weights.loudness:
+            terms["loudness"] = self.loudness(output, target)
         if self.whisper is not None:
             terms["whisper"] = self.whisper(output, target)
         return terms

@@ -31,6 +31,7 @@ class LossWeights:
     waveform: float = 0.2
     spectral: float = 1.0
     envelope: float = 1.5
+    loudness: float = 0.0
     whisper: float = 0.0
     adversarial: float = 0.0
     features: float = 0.0
@@ -86,6 +87,9 @@ class AdversarialSettings:
 
 @dataclass(frozen=True)
 class OptimSettings:
+    """``muon``: matrices learn by Muon instead of AdamW, at the same rate."""
+
+    muon: bool = False
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.01

@@ -9,6 +9,7 @@ from hac_cli.losses.adversarial import discriminator_loss, feature_loss, generat
 from hac_cli.losses.balancer import Balancer
 from hac_cli.losses.discriminators import SIZES, Discriminators, DiscriminatorShape
 from hac_cli.losses.envelope import EnvelopeLoss, third_octaves
+from hac_cli.losses.loudness import LoudnessLoss, bark_bands
 from hac_cli.losses.pqmf import PQMF
 from hac_cli.losses.resample import Resample
 from hac_cli.losses.spectral import SpectralLoss, mel_filters, normalize_level, waveform_loss
@@ -45,6 +46,7 @@ DISTANCES = {
     "mel": lambda: lambda y, x: SpectralLoss((256, 512), (20, 30)).to(y.dtype)(y, x),
     "stft": lambda: lambda y, x: SpectralLoss((256, 512), ()).to(y.dtype)(y, x),
     "envelope": lambda: lambda y, x: EnvelopeLoss().to(y.dtype)(y, x),
+    "loudness": lambda: lambda y, x: LoudnessLoss().to(y.dtype)(y, x),
     "features": feature_side,
     "whisper": lambda: lambda y, x: whisper_loss().to(y.dtype)(y, x),
 }
@@ -64,7 +66,7 @@ def test_a_distance_is_zero_at_identity_and_grows_with_the_error(name):
     x, noise = signals()
     loss = DISTANCES[name]()
     assert loss(x, x).item() == pytest.approx(0, abs=1e-6)
-    assert 0 < loss(x + 0.01 * noise, x) < loss(x + 0.1 * noise, x) < loss(noise, x)
+    assert 0 <= loss(x + 0.01 * noise, x) <= loss(x + 0.3 * noise, x) < loss(x + 0.6 * noise, x) < loss(noise, x)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -264,3 +266,21 @@ def test_the_envelope_loss_hears_modulation_and_neither_level_nor_phase():
 def test_third_octaves_follow_each_other():
     bands = third_octaves(1025, 24_000)
     assert bands.shape == (1025, 15) and bands.sum(1).max() == 1 and bands.sum(0).min() >= 1
+
+
+def test_every_bin_up_to_12_khz_is_in_the_bark_bands():
+    bands = bark_bands(385, 24_000)
+    assert (bands.sum(0) > 0).all()
+    torch.testing.assert_close(bands[:380].sum(1), torch.ones(380))
+
+
+def test_the_loudness_loss_hears_what_is_added_more_than_what_is_missing_and_masks_what_is_soft():
+    torch.manual_seed(0)
+    time = torch.arange(24_000) / 24_000
+    low, high = (torch.sin(2 * torch.pi * hertz * time)[None] for hertz in (500, 3000))
+    loss = LoudnessLoss()
+    added, missing = loss(low + 0.1 * high, low), loss(low, low + 0.1 * high)
+    assert added > 1.3 * missing > 0
+    assert loss(1.05 * low + 0.1 * high, low + 0.1 * high) < 0.01 * added  # hidden below a quarter of the loudness
+    assert loss(low + 1e-4 * high, low) < 1e-3  # below the threshold of hearing
+    assert loss(0.5 * low + 0.05 * high, low + 0.1 * high) < 0.01 * added  # softer as a whole

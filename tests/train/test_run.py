@@ -42,7 +42,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(recipe, corpus, tmp_path):
 
     assert whole.schedule.step == second.schedule.step == 6
     one, two = (checkpoint.load(trainer.checkpoint_path) for trainer in (whole, second))
-    for part in ("model", "average", "adversary", "optimizer", "balancer"):
+    for part in ("model", "average", "adversary", "optimizers", "balancer"):
         assert_equal(one[part], two[part], part)
     if recipe is ADVERSARIAL:
         seen = lines(tmp_path / "whole" / "log.jsonl")
@@ -55,6 +55,10 @@ def assert_equal(one, two, where):
         assert one.keys() == two.keys()
         for key, value in one.items():
             assert_equal(value, two[key], f"{where}.{key}")
+    elif isinstance(one, list):
+        assert len(one) == len(two)
+        for index, pair in enumerate(zip(one, two, strict=True)):
+            assert_equal(*pair, f"{where}.{index}")
     elif isinstance(one, torch.Tensor):
         assert torch.equal(one, two), where
     else:
@@ -170,6 +174,24 @@ def test_a_run_may_start_from_the_generator_of_another(scaling, corpus, tmp_path
         mine, theirs = (trainer.learner.average(audio)[1] for trainer in (after, first))
     torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
     assert after.schedule.step == 0
+
+
+def test_a_run_may_start_from_one_at_half_the_frame_rate(corpus, tmp_path):
+    first = make_trainer(corpus, tmp_path / "first")
+    first.run(quiet=True)
+    twice = replace(TINY, strides=(20, 2, 2, 2))
+    after = make_trainer(corpus, tmp_path / "after", replace(RECIPE, model=twice))
+    after.start_from(first.checkpoint_path)
+    mine, theirs = (dict(trainer.learner.average.named_parameters()) for trainer in (after, first))
+    changed = [name for name, parameter in mine.items() if not torch.equal(parameter, theirs[name])]
+    assert changed == ["encoder.2.weight", "decoder.9.weight"]  # those of the stride that is another
+    steady = torch.ones(1, 64, TINY.widths[0])
+    layers = [trainer.learner.average.encoder[2] for trainer in (first, after)]
+    quarter, half = (layer(steady, layer.fresh(1, steady))[0][0, -1] for layer in layers)
+    torch.testing.assert_close(half, quarter)  # what stands still gives the same at either rate
+    with pytest.raises(ModelError, match="another shape"):
+        wider = replace(RECIPE, model=replace(twice, widths=(4, 6, 8, 12)))
+        make_trainer(corpus, tmp_path / "wider", wider).start_from(first.checkpoint_path)
 
 
 def test_a_checkpoint_becomes_weights_with_their_story(folder, corpus, tmp_path):

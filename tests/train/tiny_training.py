@@ -28,9 +28,10 @@ RECIPE = Recipe(
 )
 ADVERSARIAL = replace(
     RECIPE,
-    losses=replace(RECIPE.losses, adversarial=0.5, features=0.5),
+    losses=replace(RECIPE.losses, adversarial=0.5, features=0.5, loudness=1.0),
     adversarial=AdversarialSettings(size="tiny", filter_bands=True, start=0.3, ramp_steps=2),
     balancer=BalancerSettings(on=True),
+    optim=replace(RECIPE.optim, muon=True),
 )
 
 
