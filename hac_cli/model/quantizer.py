@@ -36,12 +36,14 @@ def entropy_gap(latents: Tensor, group: int = 6) -> Tensor:
 
     H(bit | latent) - H(group of bits) over the batch of all processes, for random groups of ``group`` bits: the joint
     entropy over all 2^18 tokens doesn't fit in memory, and that of single bits alone doesn't see bits that say the
-    same.
+    same. The joint entropy is that of the hard bits, with the gradient of the soft ones: latents may be balanced in the
+    mean and still nearly always be below zero.
     """
     p = torch.sigmoid(2 * latents.float()).flatten(0, 1)
-    p = p[:, torch.randperm(p.shape[-1]).to(p.device)]  # drawn on the CPU: a resumed run draws the same
     certain = _binary_entropy(p).mean()
-    joint = torch.stack([_joint_entropy(part) for part in p.split(group, -1)]).sum() / p.shape[-1]
+    hard = p + ((p > 0.5).to(p.dtype) - p).detach()
+    hard = hard[:, torch.randperm(p.shape[-1]).to(p.device)]  # drawn on the CPU: a resumed run draws the same
+    joint = torch.stack([_joint_entropy(part) for part in hard.split(group, -1)]).sum() / p.shape[-1]
     return certain + 1.0 - joint
 
 
@@ -66,5 +68,5 @@ def _joint_entropy(p: Tensor) -> Tensor:
     for i in range(p.shape[-1]):
         bit = p[:, i : i + 1]
         joint = torch.cat([joint * (1 - bit), joint * bit], -1)
-    mean = shared_mean(joint.mean(0)).clamp_min(1e-9)
+    mean = shared_mean(joint.mean(0)) + 1e-6  # a value that no frame has yet still has a gradient
     return -(mean * mean.log2()).sum()

@@ -58,6 +58,10 @@ def test_quantizer_terms_know_good_bits_from_bad():
     assert entropy_gap(good).item() < 0.02
     assert entropy_gap(copied).item() > 0.8 and entropy_gap(torch.ones(1, 100, 18) * 20).item() > 0.9
     assert entropy_gap(0.001 * good).item() > 0.9  # uniform, but not certain
+    skewed = torch.where(torch.rand(1, 4000, 18) > 0.1, -0.2, 5.0).requires_grad_()  # sigmoid is 0.5 in the mean
+    value = entropy_gap(skewed)
+    value.backward()
+    assert skewed.grad[skewed < 0].mean() < 0  # a step against the gradient makes ones of them
     assert commitment(good).item() < 1e-6 < commitment(0.1 * good / 20).item()
     assert bit_entropy(good).min() > 0.99 and bit_entropy(torch.ones(1, 10, 18)).max() < 0.01
 
