@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from hac_cli.model import noise
 from hac_cli.model.parallel import shared_mean
 
 State = tuple[Tensor, ...]
@@ -200,7 +201,32 @@ class Block(nn.Module):
         return x + self.gain * self.narrow(self.snake(self.wide(y))), past
 
 
-STATEFUL = (Causal, Block)
+class Noise(nn.Module):
+    """Adds noise, each channel's as much as a linear layer says, which begins at none. The state is the step in the
+    noise, so that a stream that begins at a later frame hears the same."""
+
+    values: Tensor
+    signs: Tensor
+
+    def __init__(self, channels: int, steps_per_frame: int) -> None:
+        super().__init__()
+        self.steps_per_frame = steps_per_frame
+        self.amount = nn.Linear(channels, channels)
+        nn.init.zeros_(self.amount.weight)
+        nn.init.zeros_(self.amount.bias)
+        for name, table in zip(("values", "signs"), noise.tables(channels), strict=True):
+            self.register_buffer(name, torch.from_numpy(table), persistent=False)
+
+    def fresh(self, batch: int, like: Tensor, frame: int = 0) -> Tensor:
+        return like.new_full((batch, 1, 1), frame * self.steps_per_frame % noise.PERIOD)
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        step = torch.arange(x.shape[1], device=x.device) + past[0, 0, 0].long()
+        sound = self.values[step % len(self.values)] * self.signs[step % len(self.signs)]
+        return x + sound * self.amount(x), (past + x.shape[1]) % noise.PERIOD
+
+
+STATEFUL = (Causal, Block, Noise)
 
 
 class Chain(nn.ModuleList):
@@ -209,9 +235,13 @@ class Chain(nn.ModuleList):
     def __init__(self, layers: Iterable[nn.Module]) -> None:
         super().__init__(layers)
 
-    def fresh(self, batch: int, like: Tensor) -> State:
-        """The state of a stream that has not begun."""
-        return tuple(layer.fresh(batch, like) for layer in self if isinstance(layer, STATEFUL))
+    def fresh(self, batch: int, like: Tensor, frame: int = 0) -> State:
+        """The state of a stream that begins at ``frame``, with nothing in front of it."""
+        return tuple(
+            layer.fresh(batch, like, frame) if isinstance(layer, Noise) else layer.fresh(batch, like)
+            for layer in self
+            if isinstance(layer, STATEFUL)
+        )
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         pasts, after = iter(state), []

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hac_cli.model.config import ModelConfig
-from hac_cli.model.layers import Block, Chain, Down, FeatureScale, Snake, State, Up
+from hac_cli.model.layers import Block, Chain, Down, FeatureScale, Noise, Snake, State, Up
 from hac_cli.model.plan import Layer, decoder_plan, encoder_plan
 from hac_cli.model.quantizer import binarize
 
@@ -21,6 +21,8 @@ def _build(config: ModelConfig, plan: list[Layer]) -> Chain:
             return Up(layer.inputs, layer.outputs, layer.stride)
         if layer.kind == "snake":
             return Snake(layer.inputs)
+        if layer.kind == "noise":
+            return Noise(layer.inputs, layer.stride)
         if layer.kind == "linear":
             return nn.Linear(layer.inputs, layer.outputs)
         scale = FeatureScale(layer.inputs, config.feature_scaling, config.scale_tracking)
@@ -55,8 +57,8 @@ class Codec(nn.Module):
     def fresh_encoder(self, batch: int) -> State:
         return self.encoder.fresh(batch, self.input_scale.scale)
 
-    def fresh_decoder(self, batch: int) -> State:
-        return self.decoder.fresh(batch, self.input_scale.scale)
+    def fresh_decoder(self, batch: int, frame: int = 0) -> State:
+        return self.decoder.fresh(batch, self.input_scale.scale, frame)
 
     def encode(self, audio: Tensor, state: State) -> tuple[Tensor, State]:
         """Audio ``[B, T]``, T a multiple of the hop, to latents ``[B, F, D]``."""

@@ -10,9 +10,10 @@ from hac_cli.model.config import ModelConfig
 
 @dataclass(frozen=True)
 class Layer:
-    """``inputs`` and ``outputs`` are channels; ``down`` and ``up`` change the number of steps by ``stride``."""
+    """``inputs`` and ``outputs`` are channels; ``down`` and ``up`` change the number of steps by ``stride``, which of
+    ``noise`` is its steps in a frame."""
 
-    kind: Literal["down", "up", "block", "snake", "linear"]
+    kind: Literal["down", "up", "block", "snake", "linear", "noise"]
     inputs: int
     outputs: int
     stride: int = 1
@@ -36,11 +37,13 @@ def encoder_plan(config: ModelConfig) -> list[Layer]:
 
 
 def decoder_plan(config: ModelConfig) -> list[Layer]:
-    """Signs to audio: the encoder's mirror image."""
+    """Signs to audio: the encoder's mirror image, with noise for the last stage where there is any."""
     layers = [Layer("linear", config.bits_per_token, config.widths[-1])]
     for stage in reversed(range(len(config.strides))):
         width = config.widths[stage]
         outputs = config.widths[stage - 1] if stage else 1
+        if config.noise and not stage:
+            layers.append(Layer("noise", width, width, stride=config.hop_length // config.strides[0]))
         layers += [*_blocks(config, stage), Layer("snake", width, width), Layer("up", width, outputs,
                    config.strides[stage])]  # fmt: skip
     return layers

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from hac_cli.errors import ModelError
 from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
-from hac_cli.model.layers import Block, Down, FeatureScale, Up
+from hac_cli.model.layers import Block, FeatureScale
 from hac_cli.model.network import Codec
+from hac_cli.model.plan import decoder_plan, encoder_plan
 from hac_cli.model.released import ReleasedModel, checked_path, read_metadata
 
 
@@ -57,17 +58,25 @@ def unfold(released: Codec, audio: Tensor, config: ModelConfig | None = None) ->
     return model
 
 
-def restrided(model: Codec, config: ModelConfig) -> dict[str, Tensor]:
-    """The state of a network with the filters that strided layers need for the strides of ``config``: the old ones made
-    shorter or longer, their gain kept."""
-    state = model.state_dict()
-    strided = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, Down | Up)]
-    down = list(config.strides)
-    for (name, layer), stride in zip(strided, [*down, *reversed(down)], strict=False):
-        if stride != layer.stride:
-            taps = layer.weight.detach().permute(1, 2, 0)
-            gain = layer.stride / stride if isinstance(layer, Down) else 1.0  # an output of Up sums two taps ever
-            state[f"{name}.weight"] = gain * F.interpolate(taps, size=2 * stride, mode="area").permute(2, 0, 1)
+def refitted(model: Codec, config: ModelConfig) -> dict[str, Tensor]:
+    """The state of a network of ``config`` that begins with what ``model`` has learned. Filters of another stride are
+    made shorter or longer, their gain kept; noise begins at none."""
+    state = Codec(config).state_dict()
+    renamed = [i for i, layer in enumerate(decoder_plan(config)) if layer.kind != "noise" or model.config.noise]
+    for name, tensor in model.state_dict().items():
+        part, index, rest = name.split(".", 2) if name.startswith("decoder") else (name, "", "")
+        state[f"{part}.{renamed[int(index)]}.{rest}" if rest else name] = tensor
+    strides = {
+        f"{part}.{i}.weight": layer
+        for part, plan in (("encoder", encoder_plan(config)), ("decoder", decoder_plan(config)))
+        for i, layer in enumerate(plan)
+        if layer.kind in ("down", "up")
+    }
+    for name, layer in strides.items():
+        taps, size = state[name], 2 * layer.stride
+        if len(taps) != size:
+            gain = len(taps) / size if layer.kind == "down" else 1.0  # an output of "up" sums two taps ever
+            state[name] = gain * F.interpolate(taps.permute(1, 2, 0), size=size, mode="area").permute(2, 0, 1)
     return state
 
 

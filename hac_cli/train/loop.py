@@ -15,7 +15,7 @@ from hac_cli.errors import ModelError, UsageError
 from hac_cli.model.config import ModelConfig
 from hac_cli.model.network import Codec
 from hac_cli.model.parallel import rank, world
-from hac_cli.model.release import fold, load_file_release, restrided, unfold
+from hac_cli.model.release import fold, load_file_release, refitted, unfold
 from hac_cli.train import checkpoint
 from hac_cli.train.crops import Crops
 from hac_cli.train.evaluation import Evaluation
@@ -148,7 +148,7 @@ class Trainer:
     def start_from(self, path: Path) -> None:
         """Begins a new run with the averaged generator of another run, or a released one (``.safetensors``); nothing
         else of that run is taken over. Where scaling differs, scales are measured anew: the network computes the same.
-        Where a stride differs, its filters are resampled: the network has something to begin with.
+        What a network of other strides or with noise has to begin with, ``refitted`` tells.
 
         Raises ModelError if it is of another shape.
         """
@@ -163,7 +163,7 @@ class Trainer:
                 model = self._unfolded(fold(model))
         try:
             for mine in (self.learner.model, self.learner.average):
-                mine.load_state_dict(restrided(model, mine.config))
+                mine.load_state_dict(refitted(model, mine.config))
         except RuntimeError:
             raise ModelError("is of a network of another shape", str(path)) from None
 
