@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hac_cli.errors import UsageError
 from hac_cli.model.config import ModelConfig
-from hac_cli.model.released import ReleasedModel, checked_path, read_metadata, read_tensors
+from hac_cli.model.released import ReleasedModel, Tensors, checked_weights, read_metadata, read_weights
 
 ENGINES = ("numpy", "torch")
 DEFAULT_ENGINE = "numpy"
@@ -44,17 +44,21 @@ def load_engine(model: ReleasedModel, name: str = DEFAULT_ENGINE) -> Engine:
 
     Raises UsageError for an unknown engine or device, ModelError for damaged weights.
     """
-    return load_weights(checked_path(model), name)
+    return _load(model.path, checked_weights(model), name)
 
 
 @functools.cache
 def load_weights(path: Path, name: str = DEFAULT_ENGINE) -> Engine:
     """The network that a weights file holds, released or not."""
+    return _load(path, read_weights(path), name)
+
+
+def _load(path: Path, weights: bytes, name: str) -> Engine:
     kind, _, device = name.partition(":")
     if kind == "numpy" and not device:
         from hac_cli.model.numpy_engine import NumpyEngine
 
-        return NumpyEngine(ModelConfig.from_dict(json.loads(read_metadata(path)["config"])), read_tensors(path))
+        return NumpyEngine(ModelConfig.from_dict(json.loads(read_metadata(path)["config"])), Tensors(weights))
     if kind == "torch":
         from hac_cli.model.release import load_file_release
         from hac_cli.model.torch_engine import TorchEngine
