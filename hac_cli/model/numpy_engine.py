@@ -3,110 +3,23 @@
 It computes what the torch network computes, from the same weights, but for the rounding; there is no training, so
 everything that is constant is multiplied out first. Numpy loads in a tenth of the time that torch takes, and at the
 sizes of this network, a second of audio a call, nearly all of the work is in the same matrix products.
-
-Arrays are ``[steps, channels]``. As in ``layers``, a layer that looks back has a state, the last ``context`` steps of
-its input, and is ``(input, past) -> (output, past)``.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.model.config import ModelConfig
+from hac_cli.model.numpy_layers import Array, Block, Down, FirstDown, LastUp, Linear, Snake, Up
+from hac_cli.model.numpy_layers import Layer as NumpyLayer
 from hac_cli.model.plan import Layer, decoder_plan, encoder_plan
 
-Array = NDArray[np.float32]
 Tensors = Mapping[str, Array]
 State = list[Array]
-
-
-class Linear:
-    context = 0
-
-    def __init__(self, weight: Array, bias: Array) -> None:
-        """Weight ``[inputs, outputs]``."""
-        self.weight, self.bias = np.ascontiguousarray(weight, np.float32), bias.astype(np.float32)
-
-    def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
-        y = x @ self.weight
-        y += self.bias
-        return y, past
-
-
-class Snake:
-    """``α·x + sin²(α·x)``: Snake times α. The 1/α is in the weights that follow."""
-
-    context = 0
-
-    def __init__(self, alpha: Array) -> None:
-        self.alpha = alpha
-
-    def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
-        return _snake(x * self.alpha), past
-
-
-def _snake(u: Array) -> Array:
-    wave = np.sin(u)
-    wave *= wave
-    u += wave
-    return u
-
-
-class Block:
-    """Residual: depthwise, linear up, Snake, linear down."""
-
-    def __init__(self, taps: Array, dilation: int, wide: Linear, narrow: Linear) -> None:
-        """``taps`` is ``[kernel, channels]``."""
-        self.taps, self.dilation, self.wide, self.narrow = taps, dilation, wide, narrow
-        self.context = (len(taps) - 1) * dilation
-
-    def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
-        steps = len(x)
-        seen = np.concatenate([past, x])
-        y = seen[:steps] * self.taps[0]
-        product = np.empty_like(y)
-        for k in range(1, len(self.taps)):
-            start = k * self.dilation
-            y += np.multiply(seen[start : start + steps], self.taps[k], out=product)
-        wide, _ = self.wide(y, past)
-        y, _ = self.narrow(_snake(wide), past)
-        y += x
-        return y, seen[steps:]
-
-
-class Down:
-    """Strided convolution of kernel 2·stride, depthwise and pointwise part multiplied out: ``weight
-    [2·stride·inputs, outputs]``."""
-
-    def __init__(self, weight: Array, bias: Array, stride: int) -> None:
-        self.weight, self.bias, self.stride, self.context = np.ascontiguousarray(weight), bias, stride, stride
-
-    def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
-        seen = np.concatenate([past, x])
-        groups = seen.reshape(len(seen) // self.stride, -1)
-        y = np.concatenate([groups[:-1], groups[1:]], 1) @ self.weight
-        y += self.bias
-        return y, seen[len(x) :]
-
-
-class Up:
-    """Transposed convolution of kernel 2·stride, multiplied out: ``weight [2·inputs, stride·outputs]``."""
-
-    context = 1
-
-    def __init__(self, weight: Array, bias: Array, outputs: int) -> None:
-        self.weight, self.bias, self.outputs = np.ascontiguousarray(weight), bias, outputs
-
-    def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
-        seen = np.concatenate([past, x])
-        y = np.concatenate([seen[:-1], seen[1:]], 1) @ self.weight
-        y += self.bias
-        return y.reshape(-1, self.outputs), seen[len(x) :]
 
 
 def _sharpness(tensors: Tensors, name: str) -> Array:
@@ -131,31 +44,34 @@ def _block(tensors: Tensors, name: str, layer: Layer) -> Block:
     )
 
 
-def _down(tensors: Tensors, name: str, layer: Layer) -> Down:
-    depthwise = tensors[f"{name}.weight"]  # [kernel, inputs, multiplier]
-    kernel, inputs, multiplier = depthwise.shape
-    pointwise = tensors[f"{name}.pointwise.weight"].reshape(layer.outputs, inputs, multiplier)
-    dense = np.einsum("kim,oim->kio", depthwise, pointwise)
-    return Down(dense.reshape(kernel * inputs, -1), tensors[f"{name}.pointwise.bias"], layer.stride)
+def _down(tensors: Tensors, name: str, layer: Layer) -> Down | FirstDown:
+    taps = tensors[f"{name}.weight"]  # [kernel, inputs, multiplier]
+    bias = tensors[f"{name}.pointwise.bias"]
+    pointwise = tensors[f"{name}.pointwise.weight"].reshape(layer.outputs, layer.inputs, -1)
+    if layer.inputs == 1:
+        return FirstDown(taps[:, 0] @ pointwise[:, 0].T, bias)
+    weight = pointwise.transpose(2, 1, 0).reshape(-1, layer.outputs)
+    return Down(np.ascontiguousarray(taps.transpose(2, 0, 1)), weight, bias, layer.stride)
 
 
-def _up(tensors: Tensors, name: str, layer: Layer, snake: Array | float) -> Up:
-    depthwise = tensors[f"{name}.weight"]  # [kernel, outputs, multiplier]
-    _, outputs, multiplier = depthwise.shape
-    pointwise = tensors[f"{name}.pointwise.weight"].reshape(outputs, multiplier, -1)
-    dense = np.einsum("kom,omi->iko", depthwise, pointwise) / np.reshape(snake, (-1, 1, 1))
-    new, old = dense[:, : layer.stride], dense[:, layer.stride :]
-    bias = np.einsum("kom,om->ko", depthwise, tensors[f"{name}.pointwise.bias"].reshape(outputs, multiplier))
-    weight = np.concatenate([old.reshape(layer.inputs, -1), new.reshape(layer.inputs, -1)])
-    return Up(weight, (bias[: layer.stride] + bias[layer.stride :]).reshape(-1), outputs)
+def _up(tensors: Tensors, name: str, layer: Layer, snake: Array | float) -> Up | LastUp:
+    taps = tensors[f"{name}.weight"]  # [kernel, outputs, multiplier]
+    bias = np.einsum("kom,om->ko", taps, tensors[f"{name}.pointwise.bias"].reshape(layer.outputs, -1))
+    bias = bias[: layer.stride] + bias[layer.stride :]
+    pointwise = tensors[f"{name}.pointwise.weight"].reshape(layer.outputs, -1, layer.inputs) / snake
+    new, old = taps[: layer.stride], taps[layer.stride :]
+    if layer.outputs == 1:
+        return LastUp(np.concatenate([(part[:, 0] @ pointwise[0]).T for part in (old, new)]), bias[:, 0])
+    weight = pointwise.transpose(2, 1, 0).reshape(layer.inputs, -1)
+    both = np.concatenate([part.transpose(0, 2, 1) for part in (old, new)], 1)
+    return Up(weight, np.ascontiguousarray(both), bias)
 
 
 class Chain:
     """Layers one after the other, as ``layers.Chain``; ``name`` is that of its tensors."""
 
     def __init__(self, plan: Sequence[Layer], tensors: Tensors, name: str) -> None:
-        self.layers: list[Any] = []
-        self.channels = [layer.inputs for layer in plan]
+        self.layers: list[NumpyLayer] = []
         snake: Array | float = 1.0
         for index, layer in enumerate(plan):
             here = f"{name}.{index}"
@@ -172,10 +88,7 @@ class Chain:
             snake = 1.0
 
     def fresh(self) -> State:
-        return [
-            np.zeros((layer.context, channels), np.float32)
-            for layer, channels in zip(self.layers, self.channels, strict=True)
-        ]
+        return [np.zeros((layer.past, layer.width), np.float32) for layer in self.layers]
 
     def __call__(self, x: Array, state: State) -> tuple[Array, State]:
         after = []
