@@ -40,6 +40,7 @@ def compress(
     live: bool,
     block: float | None,
     engine: str,
+    threads: int,
 ) -> None:
     """Compress a recording.
 
@@ -71,6 +72,7 @@ def compress(
                     live=live,
                     frames_per_block=frames_per_block,
                     engine=engine,
+                    threads=threads,
                     metadata=not no_metadata,
                     progress=progress,
                 )

@@ -40,6 +40,7 @@ def decompress(
     force: bool,
     live: bool,
     engine: str,
+    threads: int,
 ) -> None:
     """Decompress a .hac file.
 
@@ -70,6 +71,7 @@ def decompress(
                 recover=recover,
                 live=live,
                 engine=engine,
+                threads=threads,
                 metadata=not no_metadata,
                 progress=progress,
             )

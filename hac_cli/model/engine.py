@@ -9,13 +9,11 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Protocol
 
 from hac_cli.errors import UsageError
 from hac_cli.model.config import ModelConfig
+from hac_cli.model.pipeline import Half
 from hac_cli.model.released import ReleasedModel, Tensors, checked_weights, read_metadata, read_weights
 
 ENGINES = ("numpy", "torch")
@@ -23,19 +21,15 @@ DEFAULT_ENGINE = "numpy"
 
 
 class Engine(Protocol):
-    """Codes channels in calls of whole frames. The state of a stream is the caller's: it goes in and comes out."""
+    """Codes streams of some channels in calls of whole frames; each half of a network holds the state of its stream."""
 
     config: ModelConfig
 
-    def fresh_encoder(self, channels: int) -> Any: ...
+    def encoder(self, channels: int) -> tuple[Half, Half]:
+        """Audio ``[channels, samples]``, a whole number of frames, to tokens ``[channels, frames, 1]``, int32."""
 
-    def fresh_decoder(self, channels: int) -> Any: ...
-
-    def encode(self, audio: NDArray[np.float32], state: Any) -> tuple[NDArray[np.int32], Any]:
-        """Audio ``[channels, samples]``, a whole number of frames, to tokens ``[channels, frames, 1]``."""
-
-    def decode(self, tokens: NDArray[np.int32], state: Any) -> tuple[NDArray[np.float32], Any]:
-        """Tokens ``[channels, frames, 1]`` to audio ``[channels, samples]``."""
+    def decoder(self, channels: int) -> tuple[Half, Half]:
+        """Tokens ``[channels, frames, 1]`` to audio ``[channels, samples]``, float32."""
 
 
 @functools.cache

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from hac_cli.model.config import ModelConfig
 from hac_cli.model.numpy_layers import Array, Block, Down, FirstDown, LastUp, Linear, Snake, Up
 from hac_cli.model.numpy_layers import Layer as NumpyLayer
+from hac_cli.model.pipeline import Half
 from hac_cli.model.plan import Layer, decoder_plan, encoder_plan
 
 Tensors = Mapping[str, Array]
-State = list[Array]
 
 
 def _sharpness(tensors: Tensors, name: str) -> Array:
@@ -67,77 +67,76 @@ def _up(tensors: Tensors, name: str, layer: Layer, snake: Array | float) -> Up |
     return Up(weight, np.ascontiguousarray(both), bias)
 
 
-class Chain:
+def _layers(plan: Sequence[Layer], tensors: Tensors, name: str) -> list[NumpyLayer]:
     """Layers one after the other, as ``layers.Chain``; ``name`` is that of its tensors."""
+    layers: list[NumpyLayer] = []
+    snake: Array | float = 1.0
+    for index, layer in enumerate(plan):
+        here = f"{name}.{index}"
+        if layer.kind == "snake":
+            snake = _sharpness(tensors, here)
+            layers.append(Snake(snake))
+            continue
+        layers.append(
+            _block(tensors, here, layer) if layer.kind == "block"
+            else _down(tensors, here, layer) if layer.kind == "down"
+            else _up(tensors, here, layer, snake) if layer.kind == "up"
+            else _linear(tensors, here, snake)
+        )  # fmt: skip
+        snake = 1.0
+    return layers
 
-    def __init__(self, plan: Sequence[Layer], tensors: Tensors, name: str) -> None:
-        self.layers: list[NumpyLayer] = []
-        snake: Array | float = 1.0
-        for index, layer in enumerate(plan):
-            here = f"{name}.{index}"
-            if layer.kind == "snake":
-                snake = _sharpness(tensors, here)
-                self.layers.append(Snake(snake))
-                continue
-            self.layers.append(
-                _block(tensors, here, layer) if layer.kind == "block"
-                else _down(tensors, here, layer) if layer.kind == "down"
-                else _up(tensors, here, layer, snake) if layer.kind == "up"
-                else _linear(tensors, here, snake)
-            )  # fmt: skip
-            snake = 1.0
 
-    def fresh(self) -> State:
-        return [np.zeros((layer.past, layer.width), np.float32) for layer in self.layers]
+class Part:
+    """Layers with the state of a stream: ``[channels, steps, inputs]`` to ``[channels, steps, outputs]``."""
 
-    def __call__(self, x: Array, state: State) -> tuple[Array, State]:
-        after = []
-        for layer, past in zip(self.layers, state, strict=True):
-            x, past = layer(x, past)
-            after.append(past)
-        return x, after
+    def __init__(self, layers: Sequence[NumpyLayer], channels: int) -> None:
+        self._layers = layers
+        self._states = [[np.zeros((layer.past, layer.width), np.float32) for layer in layers] for _ in range(channels)]
+
+    def __call__(self, inputs: Array) -> Array:
+        """Channel by channel: the network hears one voice at a time."""
+        return np.stack([self._run(x, state) for x, state in zip(inputs, self._states, strict=True)])
+
+    def _run(self, x: Array, state: list[Array]) -> Array:
+        for index, layer in enumerate(self._layers):
+            x, state[index] = layer(x, state[index])
+        return x
 
 
 class NumpyEngine:
-    """Codes with a released network. A state holds one channel's part for each channel."""
+    """Codes with a released network."""
 
     def __init__(self, config: ModelConfig, tensors: Tensors) -> None:
         self.config, self._tensors = config, tensors
         self._mean, self._scale = tensors["input_scale.mean"], tensors["input_scale.scale"]
+        self._inner = config.blocks[-1] + 2  # layers at the frame rate, about half of the work
 
     @functools.cached_property
-    def encoder(self) -> Chain:
-        return Chain(encoder_plan(self.config), self._tensors, "encoder")
+    def encoder_layers(self) -> list[NumpyLayer]:
+        return _layers(encoder_plan(self.config), self._tensors, "encoder")
 
     @functools.cached_property
-    def decoder(self) -> Chain:
-        return Chain(decoder_plan(self.config), self._tensors, "decoder")
+    def decoder_layers(self) -> list[NumpyLayer]:
+        return _layers(decoder_plan(self.config), self._tensors, "decoder")
 
-    def fresh_encoder(self, channels: int) -> list[State]:
-        return [self.encoder.fresh() for _ in range(channels)]
+    def encoder(self, channels: int) -> tuple[Half, Half]:
+        layers = self.encoder_layers
+        outer, inner = Part(layers[: -self._inner], channels), Part(layers[-self._inner :], channels)
+        return lambda audio: outer(self.scaled(audio)), lambda middle: self._tokens(inner(middle))
 
-    def fresh_decoder(self, channels: int) -> list[State]:
-        return [self.decoder.fresh() for _ in range(channels)]
+    def decoder(self, channels: int) -> tuple[Half, Half]:
+        layers = self.decoder_layers
+        inner, outer = Part(layers[: self._inner], channels), Part(layers[self._inner :], channels)
+        return lambda tokens: inner(self._signs(tokens)), lambda middle: outer(middle)[..., 0] * self._scale
 
-    def latents(self, audio: Array, state: list[State]) -> tuple[Array, list[State]]:
-        """Audio ``[channels, samples]``, a whole number of frames, to latents ``[channels, frames, bits]``."""
-        scaled = ((audio - self._mean) / self._scale)[..., None]
-        return _each(self.encoder, scaled, state)
+    def scaled(self, audio: Array) -> Array:
+        return ((audio - self._mean) / self._scale)[..., None]
 
-    def encode(self, audio: Array, state: list[State]) -> tuple[NDArray[np.int32], list[State]]:
-        """Audio ``[channels, samples]``, a whole number of frames, to tokens ``[channels, frames, 1]``."""
-        latents, state = self.latents(audio, state)
+    def _tokens(self, latents: Array) -> NDArray[np.int32]:
         weights = 1 << np.arange(latents.shape[-1], dtype=np.int32)
-        return ((latents > 0) @ weights).astype(np.int32)[..., None], state
+        return ((latents > 0) @ weights).astype(np.int32)[..., None]
 
-    def decode(self, tokens: NDArray[np.int32], state: list[State]) -> tuple[Array, list[State]]:
-        """Tokens ``[channels, frames, 1]`` to audio ``[channels, samples]``."""
+    def _signs(self, tokens: NDArray[np.int32]) -> Array:
         bits = tokens >> np.arange(self.config.bits_per_token) & 1
-        audio, state = _each(self.decoder, bits.astype(np.float32) * 2 - 1, state)
-        return audio[..., 0] * self._scale, state
-
-
-def _each(chain: Chain, inputs: Array, states: list[State]) -> tuple[Array, list[State]]:
-    """Channel by channel: the network hears one voice at a time."""
-    done = [chain(x, state) for x, state in zip(inputs, states, strict=True)]
-    return np.stack([y for y, _ in done]), [state for _, state in done]
+        return bits.astype(np.float32) * 2 - 1
