@@ -110,6 +110,8 @@ def compress(
         writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(sink))), header, predictor)
         stream = encoder_stream(header.channels, model=chosen.name, engine=engine,
                                 **_pace(header, live, threads))  # fmt: skip
+        if live and reader.sample_rate == CODEC_SAMPLE_RATE:  # another rate's samples come late, and never in step
+            reader.wait_for_blocks(stream.call_samples)
         if metadata:
             writer.write_metadata(reader.tags)
         _encode_blocks(reader, writer, stream, mono, progress)

@@ -66,6 +66,10 @@ class ByteSource:
         with _input_errors(self.path):
             return self._read_once(size) or b""
 
+    def wait_for_all(self) -> None:
+        """From now on a buffered stream is read for as much as ``read_available`` is asked for, or up to its end."""
+        self._read_once = self._stream.read
+
     def read(self, size: int) -> bytes:
         """Waits for ``size`` bytes; fewer mean the end of the input."""
         data = self.read_available(size)

@@ -103,13 +103,17 @@ class Tensors(Mapping[str, NDArray[np.float32]]):
         self._data = memoryview(content)[8 + length :]
 
     def __getitem__(self, name: str) -> NDArray[np.float32]:
-        entry = self._index[name]
-        data = self._data[slice(*entry["data_offsets"])]
-        if entry["dtype"] == "BF16":  # the upper half of a float32
-            values = np.left_shift(np.frombuffer(data, "<u2"), 16, dtype=np.uint32).view(np.float32)
-        else:
-            values = np.frombuffer(data, "<f4")
-        return values.reshape(entry["shape"])
+        """Raises ModelError for one that is not there, or not whole."""
+        try:
+            entry = self._index[name]
+            data = self._data[slice(*entry["data_offsets"])]
+            if entry["dtype"] == "BF16":  # the upper half of a float32
+                values = np.left_shift(np.frombuffer(data, "<u2"), 16, dtype=np.uint32).view(np.float32)
+            else:
+                values = np.frombuffer(data, "<f4")
+            return values.reshape(entry["shape"])
+        except (KeyError, ValueError):
+            raise ModelError(f"the weights don't hold the network that they describe: {name} is not whole") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._index)
