@@ -28,7 +28,7 @@ from hac_cli.model.numpy_engine import NumpyEngine, Part
 from hac_cli.model.plan import Layer, decoder_plan, encoder_plan
 from hac_cli.model.stream import FRAMES_PER_CALL
 
-RUNS = 30
+RUNS = 60
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def fastest(work: Callable[[], object]) -> float:
     return min(times)
 
 
-def operations_a_second(size: int = 768) -> float:
+def operations_a_second(size: int = 384) -> float:
     """Of a matrix product that is large enough to be as fast as they get."""
     matrix = np.random.default_rng(0).standard_normal((size, size)).astype(np.float32)
     return 2 * size**3 / fastest(lambda: matrix @ matrix)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -105,6 +104,8 @@ class ByteSource:
             self._spool.close()
 
     def _spool_all(self) -> None:
+        import tempfile  # which takes long to load, and few inputs need
+
         try:
             self._spool = tempfile.TemporaryFile()  # noqa: SIM115  closed by close()
             while data := self.read_available(_COPY_SIZE):
