@@ -30,7 +30,7 @@ class Pipeline:
         ready = self.wait()
         if not self._parallel:
             return [self._second(middle)]
-        self._thread = Thread(target=self._run, args=(middle,), daemon=True)  # which doesn't outlive Ctrl-C
+        self._thread = Thread(target=self._run, args=(middle,))
         self._thread.start()
         return ready
 
