@@ -61,9 +61,10 @@ def encoder_stream(
     model: str = released.DEFAULT_MODEL,
     frames_per_call: int = FRAMES_PER_CALL,
     engine: str = DEFAULT_ENGINE,
+    threads: int = 1,
 ) -> EncoderStream:
-    """A stream from audio at 24 kHz to tokens; ``frames_per_call`` trades latency for speed."""
-    return EncoderStream(load_model(model, engine), channels, frames_per_call)
+    """A stream from audio at 24 kHz to tokens; ``frames_per_call`` trades latency for speed, as do two threads."""
+    return EncoderStream(load_model(model, engine), channels, frames_per_call, threads)
 
 
 def decoder_stream(
@@ -72,6 +73,7 @@ def decoder_stream(
     model: str = released.DEFAULT_MODEL,
     frames_per_call: int = FRAMES_PER_CALL,
     engine: str = DEFAULT_ENGINE,
+    threads: int = 1,
 ) -> DecoderStream:
     """A stream from tokens to audio at 24 kHz."""
-    return DecoderStream(load_model(model, engine), channels, frames_per_call)
+    return DecoderStream(load_model(model, engine), channels, frames_per_call, threads)

@@ -67,6 +67,7 @@ class Player:
         self.reader.skip_blocks(first_block)
         if self.reader.frames_passed < first_block * self.header.frames_per_block:  # damaged, or a start behind the end
             position = self.reader.frames_passed * self.header.hop_length * self.header.sample_rate // CODEC_SAMPLE_RATE
+        self._stream.begin_at(self.reader.frames_passed)
         self._fader.position = self.reader.frames_passed * self.header.hop_length
         for piece in self._decoded():
             begin, end = window.start - position, piece.shape[1]

@@ -73,6 +73,7 @@ def compress(
     frames_per_block: int | None = None,
     live: bool = False,
     engine: str = DEFAULT_ENGINE,
+    threads: int = 1,
     metadata: bool = True,
     progress: Progress | None = None,
 ) -> Result:
@@ -81,7 +82,8 @@ def compress(
     ``source`` and ``sink`` are paths or binary streams (which stay open). ``payload``: "raw" leaves out the entropy
     coding that makes files smaller; ``metadata``: title, date and the like are kept. If ``frames_per_block`` is not
     given, a pipe's blocks are shorter than a file's. ``live``: every block is coded and written as soon as its audio is
-    there, and blocks are short; otherwise 1.3 s of audio is coded at a time, which is faster.
+    there, and blocks are short; otherwise 1.3 s of audio is coded at a time, which is faster. ``threads``: 2 are faster
+    where two cores are free; the file is the same.
 
     Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
     unknown model.
@@ -107,7 +109,9 @@ def compress(
         )
         writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(sink))), header, predictor)
         stream = encoder_stream(header.channels, model=chosen.name, engine=engine,
-                                frames_per_call=_frames_per_call(header, live))  # fmt: skip
+                                **_pace(header, live, threads))  # fmt: skip
+        if live and reader.sample_rate == CODEC_SAMPLE_RATE:  # another rate's samples come late, and never in step
+            reader.wait_for_blocks(stream.call_samples)
         if metadata:
             writer.write_metadata(reader.tags)
         _encode_blocks(reader, writer, stream, mono, progress)
@@ -140,12 +144,14 @@ def decompress(
     recover: bool = False,
     live: bool = False,
     engine: str = DEFAULT_ENGINE,
+    threads: int = 1,
     metadata: bool = True,
     progress: Progress | None = None,
 ) -> Result:
     """Decodes a ``.hac`` file or stream to exactly the original number of samples, rate and channels.
 
     With ``live``, audio comes out after every block, where otherwise 1.3 s is decoded at a time, which is faster.
+    ``threads`` as in ``compress``.
     ``format``, ``raw`` and ``subtype`` are those of ``AudioWriter``: by the target's extension, WAV to a stream.
     ``start`` and ``duration``, in seconds, decode a part: the same samples as of the whole, but for the last bits;
     blocks that are not needed are not decoded. With ``recover``, what is damaged is faded out and in, in its full
@@ -162,7 +168,7 @@ def decompress(
         chosen = released.find_for_file(header.model_id, header.weights_digest)
         chosen.check_layout(header.bits_per_token, header.tokens_per_frame, header.hop_length, header.pre_skip)
         stream = decoder_stream(header.channels, model=chosen.name, engine=engine,
-                                frames_per_call=_frames_per_call(header, live))  # fmt: skip
+                                **_pace(header, live, threads))  # fmt: skip
         window = Window.of_seconds(start, duration, header.sample_rate)
         with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=raw, subtype=subtype,
                          samples=window.samples(header.total_samples),
@@ -180,5 +186,8 @@ def _is_file(sink: Target) -> bool:
     return isinstance(sink, str | os.PathLike) or sink.seekable()
 
 
-def _frames_per_call(header: Header, live: bool) -> int:
-    return min(FRAMES_PER_CALL, header.frames_per_block) if live else FRAMES_PER_CALL
+def _pace(header: Header, live: bool, threads: int) -> dict[str, int]:
+    """Live, every block is to be coded at once, and by the thread that waits for it."""
+    if live:
+        return {"frames_per_call": min(FRAMES_PER_CALL, header.frames_per_block)}
+    return {"threads": threads}

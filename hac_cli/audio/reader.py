@@ -73,6 +73,11 @@ class AudioReader:
         self.samples_read += block.shape[1]
         return block
 
+    def wait_for_blocks(self, block_samples: int) -> None:
+        """From now on blocks have so many samples, however slowly these come: each piece of a pipe costs a wake-up."""
+        self._block_samples = block_samples
+        self._source.wait_for_all()
+
     def close(self) -> None:
         self._decoder.close()
         self._source.close()

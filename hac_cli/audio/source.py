@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -66,6 +65,10 @@ class ByteSource:
         with _input_errors(self.path):
             return self._read_once(size) or b""
 
+    def wait_for_all(self) -> None:
+        """From now on a buffered stream is read for as much as ``read_available`` is asked for, or up to its end."""
+        self._read_once = self._stream.read
+
     def read(self, size: int) -> bytes:
         """Waits for ``size`` bytes; fewer mean the end of the input."""
         data = self.read_available(size)
@@ -101,6 +104,8 @@ class ByteSource:
             self._spool.close()
 
     def _spool_all(self) -> None:
+        import tempfile  # which takes long to load, and few inputs need
+
         try:
             self._spool = tempfile.TemporaryFile()  # noqa: SIM115  closed by close()
             while data := self.read_available(_COPY_SIZE):

@@ -5,29 +5,37 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from importlib import import_module
 
 import click
 
-from hac_cli.cli.batch import batch
-from hac_cli.cli.bench import bench
-from hac_cli.cli.cat import cat
-from hac_cli.cli.compress import compress
 from hac_cli.cli.console import Console, common_options
-from hac_cli.cli.cut import cut
-from hac_cli.cli.decompress import decompress
-from hac_cli.cli.export import export
-from hac_cli.cli.export_weights import export_weights
-from hac_cli.cli.info import info
-from hac_cli.cli.models import models
-from hac_cli.cli.train import train
-from hac_cli.cli.verify import verify
 from hac_cli.errors import HacError, UsageError
 
 COMPLETION_VARIABLE = "_HAC_COMPLETE"
 BROKEN_PIPE = 141
+# A new command is a file beside this one, which holds a function of the same name, and its name here.
+COMMANDS = (
+    "compress", "decompress", "batch", "cut", "cat", "info", "verify", "models", "bench", "train", "export",
+    "export-weights",
+)  # fmt: skip
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+class Commands(click.Group):
+    """Imports a command when it is asked for: all of them take longer to load than a second of audio to code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"hac_cli.cli.{name}"), name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
 @click.version_option(package_name="hac-cli", prog_name="hac", message="%(prog)s %(version)s")
 @common_options
 def cli() -> None:
@@ -38,13 +46,6 @@ def cli() -> None:
     hac decompress talk.hac out.wav  makes out.wav
     A file name of - is standard input or standard output.
     """
-
-
-# A new command is a file beside this one and a name in this list.
-for command in (
-    compress, decompress, batch, cut, cat, info, verify, models, bench, train, export, export_weights,
-):  # fmt: skip
-    cli.add_command(command)
 
 
 def run(arguments: list[str]) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hac_cli.cli.console import Command, Console, common_options
+from hac_cli.cli.console import Command, Console, common_options, cores
 from hac_cli.errors import HacError, InputError, UsageError
 
 if TYPE_CHECKING:
@@ -186,13 +186,7 @@ def _pool(settings: Settings, workers: int | None, cluster: str | None) -> Any:
         return ClusterPool(settings, cluster)
     from hac_cli.batch.pool import LocalPool
 
-    return LocalPool(settings, workers or _cores())
-
-
-def _cores() -> int:
-    """Those that this process may use."""
-    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    return LocalPool(settings, workers or cores())
 
 
 @contextlib.contextmanager

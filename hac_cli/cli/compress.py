@@ -7,13 +7,12 @@ import time
 import click
 
 from hac_cli.cli import files
-from hac_cli.cli.batch import batch_compress
 from hac_cli.cli.console import Console, common_options, count, engine_options, seconds
-from hac_cli.cli.recursive import recursive, recursive_option
+from hac_cli.cli.recursive import Recursive, recursive_option
 from hac_cli.errors import InputError
 
 
-@click.command(cls=recursive(batch_compress))
+@click.command(cls=Recursive)
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("target", metavar="[OUT]", type=click.Path(), required=False)
 @click.option("--mono", is_flag=True, help="Mix all channels down to one.")
@@ -41,6 +40,7 @@ def compress(
     live: bool,
     block: float | None,
     engine: str,
+    threads: int,
 ) -> None:
     """Compress a recording.
 
@@ -72,6 +72,7 @@ def compress(
                     live=live,
                     frames_per_block=frames_per_block,
                     engine=engine,
+                    threads=threads,
                     metadata=not no_metadata,
                     progress=progress,
                 )

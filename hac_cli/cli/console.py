@@ -103,7 +103,7 @@ def _to_stderr(text: str) -> None:
 
 
 def engine_options(command: Command) -> Command:
-    """``--engine`` and ``--device``; the command gets them as one ``engine``, such as ``torch:cuda``."""
+    """``--threads``, ``--engine`` and ``--device``, the last two as one ``engine``, such as ``torch:cuda``."""
 
     def join(context: click.Context, _: click.Parameter, device: str | None) -> None:
         if device and context.params["engine"] == "numpy":
@@ -115,7 +115,15 @@ def engine_options(command: Command) -> Command:
                           help="What runs the network: numpy, which starts at once, or torch.")  # fmt: skip
     device = click.option("--device", metavar="NAME", callback=join, expose_value=False,
                           help="Run it with torch on this device, such as cuda.")  # fmt: skip
-    return engine(device(command))
+    threads = click.option("--threads", type=click.IntRange(min=1), default=lambda: min(2, cores()), metavar="N",
+                           help="1, or 2 where cores are free; the result is the same.")  # fmt: skip
+    return engine(device(threads(command)))
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def common_options(command: Command) -> Command:

@@ -9,13 +9,12 @@ from typing import BinaryIO
 import click
 
 from hac_cli.cli import files
-from hac_cli.cli.batch import batch_decompress
 from hac_cli.cli.console import Advance, Console, common_options, count, engine_options, seconds
-from hac_cli.cli.recursive import recursive, recursive_option
+from hac_cli.cli.recursive import Recursive, recursive_option
 from hac_cli.errors import CorruptError
 
 
-@click.command(cls=recursive(batch_decompress))
+@click.command(cls=Recursive)
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("target", metavar="[OUT]", type=click.Path(), required=False)
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="OUT is headerless PCM, such as 24000:1:s16.")
@@ -41,6 +40,7 @@ def decompress(
     force: bool,
     live: bool,
     engine: str,
+    threads: int,
 ) -> None:
     """Decompress a .hac file.
 
@@ -71,6 +71,7 @@ def decompress(
                 recover=recover,
                 live=live,
                 engine=engine,
+                threads=threads,
                 metadata=not no_metadata,
                 progress=progress,
             )

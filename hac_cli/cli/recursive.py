@@ -11,19 +11,18 @@ recursive_option = click.option("-r", "--recursive", is_flag=True, expose_value=
                                 help="IN and OUT are folders: the same as `hac batch`, with its options.")  # fmt: skip
 
 
-def recursive(batch_command: click.Command) -> type[click.Command]:
-    """A command that is another one where its arguments have -r, which takes all of the other's options."""
+class Recursive(click.Command):
+    """A command that is the one of its name in ``hac batch``, with that one's options, where its arguments have -r."""
 
-    class Recursive(click.Command):
-        def make_context(
-            self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-        ) -> click.Context:
-            rest = _without_recursive(args)
-            if rest == args:
-                return super().make_context(info_name, args, parent, **extra)
-            return batch_command.make_context(f"batch {batch_command.name}", rest, parent, **extra)
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        rest = _without_recursive(args)
+        if rest == args:
+            return super().make_context(info_name, args, parent, **extra)
+        from hac_cli.cli.batch import batch
 
-    return Recursive
+        return batch.commands[str(self.name)].make_context(f"batch {self.name}", rest, parent, **extra)
 
 
 def _without_recursive(arguments: list[str]) -> list[str]:

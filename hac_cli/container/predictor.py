@@ -26,6 +26,8 @@ _LIMITS = ((1, 192), (1, 8), (1, 255))  # bits of a frame, frames looked back at
 _MOST_LOGIT = 8 * UNIT**2 - 1
 
 Integers = NDArray[np.int64]
+Wholes = NDArray[np.float64]
+"""Whole numbers far below 2**53: sums of them are exact in any order, and floats are multiplied faster."""
 
 
 def _probabilities() -> NDArray[np.int64]:
@@ -43,9 +45,9 @@ def _probabilities() -> NDArray[np.int64]:
 PROBABILITIES = _probabilities()
 
 
-def probability(logits: Integers) -> Integers:
+def probability(logits: Wholes) -> Integers:
     """The probability of a 1, in 1/65536, for each logit."""
-    return PROBABILITIES[np.clip(logits, ~_MOST_LOGIT, _MOST_LOGIT) + _MOST_LOGIT + 1]
+    return PROBABILITIES[np.clip(logits.astype(np.int64), ~_MOST_LOGIT, _MOST_LOGIT) + _MOST_LOGIT + 1]
 
 
 @dataclass(frozen=True)
@@ -53,20 +55,20 @@ class Predictor:
     """The network for frames of B bits, looking C frames back, with H hidden units.
 
     ``past`` is ``[H, C * B]``, ``present`` ``[B, H]``, ``hidden_bias`` ``[H]``, ``out`` ``[B, H]``, ``out_bias``
-    ``[B]``; int64 for the arithmetic, int8 and int16 (the biases) in a file. ``digest`` is of the file.
+    ``[B]``; int8 and int16 (the biases) in a file. ``digest`` is of the file.
     """
 
-    past: Integers
-    present: Integers
-    hidden_bias: Integers
-    out: Integers
-    out_bias: Integers
+    past: Wholes
+    present: Wholes
+    hidden_bias: Wholes
+    out: Wholes
+    out_bias: Wholes
     digest: bytes
 
     @functools.cached_property
-    def rows(self) -> list[tuple[Integers, int, Integers]]:
+    def rows(self) -> list[tuple[Wholes, int, Wholes]]:
         """For each bit: its weights of the hidden units, its bias, and what it adds to the hidden sums."""
-        return list(zip(self.out, self.out_bias.tolist(), self.present, strict=True))
+        return list(zip(self.out, self.out_bias.astype(int).tolist(), self.present, strict=True))
 
     @property
     def bits(self) -> int:
@@ -88,8 +90,8 @@ class Predictor:
         weights = hidden * (look_back + 2) * bits
         if magic != MAGIC or reserved or not fits or len(data) != _HEADER.size + weights + 2 * (hidden + bits):
             raise ModelError("is not a predictor's file; reinstall hac-cli")
-        small = np.frombuffer(data, np.int8, weights, _HEADER.size).astype(np.int64)
-        large = np.frombuffer(data, "<i2", hidden + bits, _HEADER.size + weights).astype(np.int64)
+        small = np.frombuffer(data, np.int8, weights, _HEADER.size).astype(np.float64)
+        large = np.frombuffer(data, "<i2", hidden + bits, _HEADER.size + weights).astype(np.float64)
         past, present, out = np.split(small, [hidden * look_back * bits, hidden * (look_back + 1) * bits])
         return cls(
             past.reshape(hidden, -1), present.reshape(bits, hidden), large[:hidden],
@@ -106,19 +108,22 @@ class Predictor:
         header = _HEADER.pack(MAGIC, bits, past.shape[1] // bits, hidden, 0)
         return header + small.astype(np.int8).tobytes() + large.astype("<i2").tobytes()
 
-    def start(self, before: Integers) -> Integers:
+    def start(self, before: Wholes) -> Wholes:
         """Hidden sums of a frame none of whose bits is known, given the ``look_back`` frames before it, the last one
         first: ``[..., C * B]`` of 1 and -1, and 0 for frames before the block."""
-        sums: Integers = before @ self.past.T + self.hidden_bias
+        sums: Wholes = before @ self.past.T + self.hidden_bias
         return sums
 
     def predict(self, signs: Integers) -> Integers:
         """Probability of a 1 for every bit of a block ``[frames, B]`` of signs, all of which are known."""
         frames = len(signs)
-        padded = np.concatenate([np.zeros((self.look_back, self.bits), np.int64), signs])
+        padded = np.concatenate([np.zeros((self.look_back, self.bits)), signs])
         lags = [padded[self.look_back - lag : self.look_back - lag + frames] for lag in range(1, self.look_back + 1)]
-        hidden = np.empty((frames, self.bits, len(self.hidden_bias)), np.int64)
-        hidden[:, 0] = self.start(np.concatenate(lags, 1))
-        hidden[:, 1:] = signs[:, :-1, None] * self.present[:-1]
-        sums = np.maximum(np.cumsum(hidden, 1), 0)
-        return probability(np.einsum("fbh,bh->fb", sums, self.out) + self.out_bias)
+        hidden = self.start(np.concatenate(lags, 1))
+        logits = np.empty((self.bits, frames))
+        active, step = np.empty_like(hidden), np.empty_like(hidden)
+        for bit, (out, present) in enumerate(zip(self.out, self.present, strict=True)):
+            np.maximum(hidden, 0.0, out=active)
+            np.dot(active, out, out=logits[bit])
+            hidden += np.multiply(signs[:, bit, None], present, out=step)
+        return probability(logits.T + self.out_bias)

@@ -9,33 +9,28 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Protocol
 
 from hac_cli.errors import UsageError
 from hac_cli.model.config import ModelConfig
-from hac_cli.model.released import ReleasedModel, checked_path, read_metadata, read_tensors
+from hac_cli.model.pipeline import Half
+from hac_cli.model.released import ReleasedModel, Tensors, checked_weights, read_metadata, read_weights
 
 ENGINES = ("numpy", "torch")
 DEFAULT_ENGINE = "numpy"
 
 
 class Engine(Protocol):
-    """Codes channels in calls of whole frames. The state of a stream is the caller's: it goes in and comes out."""
+    """Codes streams of some channels in calls of whole frames; each half of a network holds the state of its stream."""
 
     config: ModelConfig
 
-    def fresh_encoder(self, channels: int) -> Any: ...
+    def encoder(self, channels: int) -> tuple[Half, Half]:
+        """Audio ``[channels, samples]``, a whole number of frames, to tokens ``[channels, frames, 1]``, int32."""
 
-    def fresh_decoder(self, channels: int) -> Any: ...
-
-    def encode(self, audio: NDArray[np.float32], state: Any) -> tuple[NDArray[np.int32], Any]:
-        """Audio ``[channels, samples]``, a whole number of frames, to tokens ``[channels, frames, 1]``."""
-
-    def decode(self, tokens: NDArray[np.int32], state: Any) -> tuple[NDArray[np.float32], Any]:
-        """Tokens ``[channels, frames, 1]`` to audio ``[channels, samples]``."""
+    def decoder(self, channels: int, frame: int = 0) -> tuple[Half, Half]:
+        """Tokens ``[channels, frames, 1]``, from ``frame`` of a recording on, to audio ``[channels, samples]``,
+        float32."""
 
 
 @functools.cache
@@ -44,17 +39,21 @@ def load_engine(model: ReleasedModel, name: str = DEFAULT_ENGINE) -> Engine:
 
     Raises UsageError for an unknown engine or device, ModelError for damaged weights.
     """
-    return load_weights(checked_path(model), name)
+    return _load(model.path, checked_weights(model), name)
 
 
 @functools.cache
 def load_weights(path: Path, name: str = DEFAULT_ENGINE) -> Engine:
     """The network that a weights file holds, released or not."""
+    return _load(path, read_weights(path), name)
+
+
+def _load(path: Path, weights: bytes, name: str) -> Engine:
     kind, _, device = name.partition(":")
     if kind == "numpy" and not device:
         from hac_cli.model.numpy_engine import NumpyEngine
 
-        return NumpyEngine(ModelConfig.from_dict(json.loads(read_metadata(path)["config"])), read_tensors(path))
+        return NumpyEngine(ModelConfig.from_dict(json.loads(read_metadata(path)["config"])), Tensors(weights))
     if kind == "torch":
         from hac_cli.model.release import load_file_release
         from hac_cli.model.torch_engine import TorchEngine

@@ -16,7 +16,7 @@ from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
 from hac_cli.model.layers import Block, FeatureScale
 from hac_cli.model.network import Codec
 from hac_cli.model.plan import decoder_plan, encoder_plan
-from hac_cli.model.released import ReleasedModel, checked_path, read_metadata
+from hac_cli.model.released import ReleasedModel, checked_weights, read_metadata
 
 
 def unscaled(model: Codec) -> Codec:
@@ -120,4 +120,5 @@ def load_file_release(path: Path) -> Codec:
 
 def load_release(model: ReleasedModel) -> Codec:
     """A released network, after its digest was checked."""
-    return load_file_release(checked_path(model))
+    checked_weights(model)
+    return load_file_release(model.path)

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import struct
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,19 +92,34 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise ModelError("is not a weights file of HAC; reinstall hac-cli", str(path)) from None
 
 
-def read_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
-    """Every tensor of a safetensors file as float32; bfloat16 is the upper half of a float32."""
-    content = path.read_bytes()
-    (length,) = struct.unpack_from("<Q", content)
-    index = json.loads(content[8 : 8 + length])
-    tensors = {}
-    for name, entry in index.items():
-        if name != "__metadata__":
-            start, end = (8 + length + offset for offset in entry["data_offsets"])
-            stored = np.frombuffer(content[start:end], "<u2" if entry["dtype"] == "BF16" else "<f4")
-            values = (stored.astype(np.uint32) << 16).view(np.float32) if entry["dtype"] == "BF16" else stored
-            tensors[name] = values.reshape(entry["shape"])
-    return tensors
+class Tensors(Mapping[str, NDArray[np.float32]]):
+    """The tensors in a safetensors file's content, each made float32 when it is asked for: coding needs one half of the
+    network, and memory that is touched for the first time takes longer than the conversion."""
+
+    def __init__(self, content: bytes) -> None:
+        (length,) = struct.unpack_from("<Q", content)
+        self._index: dict[str, Any] = json.loads(content[8 : 8 + length])
+        self._index.pop("__metadata__", None)
+        self._data = memoryview(content)[8 + length :]
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        """Raises ModelError for one that is not there, or not whole."""
+        try:
+            entry = self._index[name]
+            data = self._data[slice(*entry["data_offsets"])]
+            if entry["dtype"] == "BF16":  # the upper half of a float32
+                values = np.left_shift(np.frombuffer(data, "<u2"), 16, dtype=np.uint32).view(np.float32)
+            else:
+                values = np.frombuffer(data, "<f4")
+            return values.reshape(entry["shape"])
+        except (KeyError, ValueError):
+            raise ModelError(f"the weights don't hold the network that they describe: {name} is not whole") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
 
 
 @functools.cache
@@ -168,8 +184,17 @@ def read_predictor(model: ReleasedModel) -> bytes | None:
     return data
 
 
-def checked_path(model: ReleasedModel) -> Path:
-    """The weights file, after its digest was compared. Raises ModelError when it is not the one released."""
-    if hashlib.sha256(model.path.read_bytes()).hexdigest() != model.digest:
+def read_weights(path: Path) -> bytes:
+    """A weights file's content. Raises ModelError when it can't be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"the weights can't be read ({error.strerror}); reinstall hac-cli", str(path)) from None
+
+
+def checked_weights(model: ReleasedModel) -> bytes:
+    """The weights file's content, after its digest was compared. Raises ModelError when it is not the one released."""
+    content = read_weights(model.path)
+    if hashlib.sha256(content).hexdigest() != model.digest:
         raise ModelError("the weights are not those that were released; reinstall hac-cli", str(model.path))
-    return model.path
+    return content

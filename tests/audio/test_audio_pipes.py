@@ -97,6 +97,22 @@ def test_a_full_pipe_gives_whole_blocks() -> None:
         assert [next(reader).shape[1] for _ in range(24)] == [1000] * 24
 
 
+def test_a_slow_pipe_can_be_waited_for() -> None:
+    content = (32768 * AUDIO[0, :700]).astype("<i2").tobytes()
+    with pipe() as (reading, writing):
+        reader = AudioReader(reading, raw=RawFormat(SAMPLE_RATE, 1))
+        reader.wait_for_blocks(300)
+        blocks: list[np.ndarray] = []
+        thread = threading.Thread(target=lambda: blocks.extend(reader))
+        thread.start()
+        for start in range(0, len(content), 100):
+            writing.write(content[start : start + 100])
+            thread.join(0.001)
+        writing.close()
+        thread.join()
+        assert [block.shape[1] for block in blocks] == [300, 300, 100]
+
+
 def test_a_fifo_by_name(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)

@@ -9,7 +9,10 @@ import pytest
 import soundfile
 
 import hac_cli
-from hac_cli.errors import UsageError
+from hac_cli.errors import ModelError, UsageError
+from hac_cli.model import released
+from hac_cli.model.engine import load_weights
+from hac_cli.model.numpy_engine import Part
 from hac_cli.model.stream import DecoderStream, EncoderStream
 
 SAMPLE = str(Path(__file__).parents[2] / "samples" / "speech.wav")
@@ -30,15 +33,14 @@ def test_latents_agree(numpy_engine, torch_engine):
     import torch
 
     audio = (0.1 * np.random.default_rng(1).standard_normal((2, 9600))).astype(np.float32)
-    mine, _ = numpy_engine.latents(audio, numpy_engine.fresh_encoder(2))
-    theirs, _ = torch_engine.network.encode(torch.from_numpy(audio), torch_engine.fresh_encoder(2))
+    mine = Part(numpy_engine.encoder_layers, 2)(numpy_engine.scaled(audio))
+    network = torch_engine.network
+    theirs, _ = network.encode(torch.from_numpy(audio), network.fresh_encoder(2))
     assert np.abs(mine - theirs.numpy()).max() < 1e-4 < np.abs(mine).max()
 
 
 @pytest.mark.parametrize("frames_per_call", [75, 3])
 def test_every_released_model_codes_speech_alike_in_both_engines(speech, frames_per_call):
-    from hac_cli.model import released
-
     for model in released.released():
         numpy, torch = (hac_cli.load_model(model.name, name) for name in ("numpy", "torch"))
         tokens = coded(EncoderStream(torch, 1, frames_per_call), speech)
@@ -57,6 +59,13 @@ def test_an_unknown_engine_or_device_is_refused():
     for name in ("onnx", "numpy:cuda", "torch:toaster"):
         with pytest.raises(UsageError):
             hac_cli.load_model(engine=name)
+
+
+def test_weights_that_are_cut_off_are_refused(tmp_path):
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(released.find("v2").path.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="don't hold the network"):
+        DecoderStream(load_weights(path)), EncoderStream(load_weights(path))
 
 
 def test_coding_with_numpy_never_loads_torch():

@@ -3,19 +3,20 @@
 import numpy as np
 import pytest
 
+from hac_cli.model.pipeline import Pipeline
 from hac_cli.model.stream import DecoderStream, EncoderStream, frames_for
 
 RANDOM = np.random.default_rng(3)
 AUDIO = (0.1 * RANDOM.standard_normal((2, 30_011))).astype(np.float32)
 
 
-def encode(engine, pieces, frames_per_call=75):
-    stream = EncoderStream(engine, pieces[0].shape[0], frames_per_call)
+def encode(engine, pieces, frames_per_call=75, threads=1):
+    stream = EncoderStream(engine, pieces[0].shape[0], frames_per_call, threads)
     return np.concatenate([*(stream.push(piece) for piece in pieces), stream.flush()], 1)
 
 
-def decode(engine, pieces, frames_per_call=75):
-    stream = DecoderStream(engine, pieces[0].shape[0], frames_per_call)
+def decode(engine, pieces, frames_per_call=75, threads=1):
+    stream = DecoderStream(engine, pieces[0].shape[0], frames_per_call, threads)
     return np.concatenate([*(stream.push(piece) for piece in pieces), stream.flush()], 1)
 
 
@@ -58,6 +59,21 @@ def test_a_prefix_of_the_tokens_fixes_a_prefix_of_the_audio(engine):
     mine, theirs = decode(engine, [tokens]), decode(engine, [changed])
     assert np.array_equal(mine[:, :known], theirs[:, :known])
     assert not np.array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("frames_per_call", [7, 75])
+def test_two_threads_give_what_one_gives(engine, frames_per_call):
+    tokens = encode(engine, [AUDIO], frames_per_call)
+    assert np.array_equal(encode(engine, cut(AUDIO, [1, 9_000]), frames_per_call, threads=2), tokens)
+    audio = decode(engine, [tokens], frames_per_call)
+    assert np.array_equal(decode(engine, cut(tokens, [1, 40]), frames_per_call, threads=2), audio)
+
+
+def test_an_error_in_the_second_thread_comes_out():
+    pipeline = Pipeline((np.asarray, np.linalg.inv), threads=2)
+    pipeline.push(np.zeros((2, 2)))
+    with pytest.raises(np.linalg.LinAlgError):
+        pipeline.wait()
 
 
 def test_interleaved_streams_do_not_touch_each_other(engine):
