@@ -81,7 +81,7 @@ def _layers(plan: Sequence[Layer], tensors: Tensors, name: str) -> list[NumpyLay
             _block(tensors, here, layer) if layer.kind == "block"
             else _down(tensors, here, layer) if layer.kind == "down"
             else _up(tensors, here, layer, snake) if layer.kind == "up"
-            else Noise(_linear(tensors, f"{here}.amount", snake), layer.stride) if layer.kind == "noise"
+            else Noise(_linear(tensors, f"{here}.amount"), layer.stride) if layer.kind == "noise"
             else _linear(tensors, here, snake)
         )  # fmt: skip
         snake = 1.0

@@ -3,12 +3,13 @@ import torch
 
 from hac_cli.model.config import ModelConfig
 from hac_cli.model.engine import Engine
+from hac_cli.model.layers import Noise
 from hac_cli.model.network import Codec
 from hac_cli.model.numpy_engine import NumpyEngine
 from hac_cli.model.release import fold
 from hac_cli.model.torch_engine import TorchEngine
 
-TINY = ModelConfig(name="tiny", widths=(8, 12, 16, 20), blocks=(1, 1, 1, 2))
+TINY = ModelConfig(name="tiny", widths=(8, 12, 16, 20), blocks=(1, 1, 1, 2), noise=True)
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +17,9 @@ def trained_tiny() -> Codec:
     """A small network with random weights and scales that have seen signals."""
     torch.manual_seed(1)
     model = Codec(TINY).train()
+    for module in model.modules():
+        if isinstance(module, Noise):
+            torch.nn.init.normal_(module.amount.weight)
     for _ in range(120):
         model(0.1 * torch.randn(2, 6400))
         for scale in model.scales():

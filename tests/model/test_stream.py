@@ -1,8 +1,11 @@
 """Streaming: tokens and audio depend on the signal alone, not on how it was cut."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
+from hac_cli.model import noise
 from hac_cli.model.pipeline import Pipeline
 from hac_cli.model.stream import DecoderStream, EncoderStream, frames_for
 
@@ -59,6 +62,28 @@ def test_a_prefix_of_the_tokens_fixes_a_prefix_of_the_audio(engine):
     mine, theirs = decode(engine, [tokens]), decode(engine, [changed])
     assert np.array_equal(mine[:, :known], theirs[:, :known])
     assert not np.array_equal(mine, theirs)
+
+
+def test_a_stream_that_begins_later_goes_on_with_the_same_noise(engine):
+    long = np.concatenate([AUDIO] * 3, 1)
+    tokens = encode(engine, [long])
+    whole = decode(engine, [tokens], 10)
+    parts = {}
+    for frame in (0, 70):
+        stream = DecoderStream(engine, 2, 10)
+        stream.begin_at(frame)
+        parts[frame] = np.concatenate([stream.push(tokens[:, 70:]), stream.flush()], 1)
+    same, other = (np.abs(part[:, 40_000:] - whole[:, 70 * 320 + 40_000 :]).max() for part in (parts[70], parts[0]))
+    assert same < 1e-5 < 1e-3 < other
+
+
+def test_the_noise_is_the_same_on_every_machine():
+    values, signs = noise.tables(48)
+    assert values.shape == (251, 48) and signs.shape == (256, 48)
+    assert [round(float(value), 6) for value in values[0, :3]] == [-0.631856, -1.069594, 0.080381]
+    content = values.astype("<f4").tobytes() + signs.astype("<f4").tobytes()
+    assert hashlib.sha256(content).hexdigest()[:16] == "60b702599f2ccd80"
+    assert abs(values.mean()) < 0.02 and abs(np.square(values).mean() - 1) < 0.02 and abs(signs.mean()) < 0.02
 
 
 @pytest.mark.parametrize("frames_per_call", [7, 75])
