@@ -12,11 +12,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import boto3
 import numpy as np
 import pytest
-from moto.server import ThreadedMotoServer
 
 import hac_cli
 from hac_cli.audio import AudioWriter
@@ -110,21 +109,26 @@ def test_a_worker_is_killed(scheduler, tmp_path, call, start_hac):
 
 
 @pytest.fixture
-def bucket(monkeypatch) -> Iterator[str]:
+def store(monkeypatch) -> Iterator[Any]:
+    """A client of an S3 server with the bucket ``speech``."""
+    import boto3  # takes a second to load, which the fast tests needn't wait for
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     _, port = server.get_host_and_port()
     for name, value in {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "a",
                         "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    boto3.client("s3").create_bucket(Bucket="speech")
-    yield "s3://speech"
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="speech")
+    yield client
     server.stop()
 
 
-def test_s3(bucket, tmp_path, call):
+def test_s3(store, tmp_path, call):
     """From a bucket to a bucket, twice; then from there to a disk."""
-    store = boto3.client("s3")
+    bucket = "s3://speech"
     for name, samples in (("in/one.wav", 4_000), ("in/deep/er/two 🎙.wav", 4_001)):
         write_talk(tmp_path / "talk.wav", samples)
         store.upload_file(str(tmp_path / "talk.wav"), "speech", name)
