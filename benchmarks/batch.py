@@ -1,4 +1,4 @@
-"""What `hac batch` costs: python benchmarks/batch.py [scaling] [overhead] [memory] [estimate]
+"""What `hac batch` costs: python benchmarks/batch.py [scaling] [overhead] [memory] [estimate] [stops]
 
 scaling    throughput of two workers against one, over CLIPS clips of 10 s, starting them included
 overhead   what a file of 1 s costs one worker beyond coding it, over FILES files
@@ -6,6 +6,8 @@ memory     peak memory of the process that plans and of the largest worker, over
            sample, and of a second run, which finds in the manifest that nothing is left to do
 estimate   hours that a million hours of audio take on 100 machines of 16 cores at the speed of a worker here while all
            cores work, and what else they need
+stops      a run over the folder SOURCE that is stopped by Ctrl-C, by kill -9, and goes on to the end: are the outputs
+           right, and was anything done twice?
 
 Without a name: all. The figures are those of an idle machine; with less, they are smaller: --clips 20 --files 200
 --many 2000.
@@ -14,8 +16,11 @@ Without a name: all. The figures are those of an idle machine; with less, they a
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
+import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -138,15 +143,59 @@ def estimate(work: Path, options: argparse.Namespace) -> None:
              f"{files / hours / 3600:,.0f} a second; a manifest of {files * line_bytes / 1e9:.0f} GB")  # fmt: skip
 
 
-PARTS = {"scaling": scaling, "overhead": overhead, "memory": memory, "estimate": estimate}
+def stops(work: Path, options: argparse.Namespace) -> None:
+    source, target = options.source or clips(work / "stopped", options.clips, 10), work / "stopped-out"
+    before = 0
+    for number, name in ((signal.SIGINT, "Ctrl-C"), (signal.SIGKILL, "kill -9")):
+        stop_after(options.stop_after, number, source, target)
+        done = len(records(target))
+        tell(f"done before {name}", f"{done - before}")
+        before = done
+    summary = batch(source, target)
+    done = records(target)
+    tell("done by the last run, which found done before", f"{summary['done']}, {before}")
+    tell("failed", f"{summary['failed']}")
+    tell("done twice", f"{len(done) - len({record['output'] for record in done})}", "wanted: 0")
+    whole = [record for record in done if sha256(target / record["output"]) == record["digest"]]
+    tell("outputs with the SHA-256 of the manifest", f"{len(whole)} of {len(done)}")
+    chosen = random.Random(0).sample(done, min(10, len(done)))
+    same = [record for record in chosen if sha256(alone(source / record["input"], work)) == record["digest"]]
+    tell("outputs that are what hac compress makes of the file", f"{len(same)} of {len(chosen)}")
+    tell("files in the folder besides", f"{sum(p.is_file() for p in target.rglob('*')) - len(done) - 1}", "wanted: 0")
+
+
+def stop_after(files: int, number: signal.Signals, source: Path, target: Path) -> None:
+    """Starts a batch and sends it a signal when it has done so many files."""
+    command = [sys.executable, "-m", "hac_cli", "batch", "compress", "--json", str(source), str(target)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout
+        for line in process.stdout:
+            files -= '"event": "done"' in line
+            if not files:
+                break
+        process.send_signal(number)
+
+
+def alone(path: Path, work: Path) -> Path:
+    subprocess.run([sys.executable, "-m", "hac_cli", "compress", "-qf", path, work / "alone.hac"], check=True)
+    return work / "alone.hac"
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+PARTS = {"scaling": scaling, "overhead": overhead, "memory": memory, "estimate": estimate, "stops": stops}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("what", nargs="*", default=list(PARTS))
     parser.add_argument("--clips", type=int, default=400)
     parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("--many", type=int, default=50_000)
+    parser.add_argument("--source", type=Path, help="for stops, which otherwise takes CLIPS clips")
+    parser.add_argument("--stop-after", type=int, default=100, help="files that stops lets each run do")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         for what in options.what:
