@@ -19,6 +19,7 @@ RECIPES = {
     kind: replace(ADVERSARIAL, model=replace(TINY, feature_scaling=kind, scale_tracking=tracking), max_steps=5)
     for kind, tracking in (("std", "ema"), ("mean_abs", "batch"))
 }
+pytestmark = pytest.mark.slow
 
 
 def one_of_two(rank, corpus, folder):
