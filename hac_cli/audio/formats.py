@@ -1,4 +1,4 @@
-"""The formats that can be written, by their usual extensions, and what each can hold."""
+"""Extensions: what tells a recording in a folder, and the formats that can be written with what each can hold."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from dataclasses import dataclass, replace
 
 from hac_cli.audio.pcm import S16, SampleFormat
 from hac_cli.errors import UsageError
+
+RECORDINGS = frozenset({
+    ".wav", ".wave", ".rf64", ".bwf", ".w64", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".aifc", ".au",
+    ".snd", ".caf", ".sph", ".nist", ".voc", ".amr", ".m4a", ".aac", ".mp4", ".wma", ".webm", ".mka", ".ac3", ".wv",
+})  # fmt: skip
+"""Also what can't be read here: a recording that is left out in silence is a recording lost."""
 
 PCM_FORMATS = {
     "PCM_U8": SampleFormat("u", 1),

@@ -37,7 +37,8 @@ class ClusterPool:
             from distributed import Client
         except ImportError:
             raise UsageError("--cluster needs Dask; pip install 'hac-cli[cluster]'") from None
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised as well
+        for name in ("distributed", "distributed.client"):  # what matters is raised as well
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self._settings = settings
         self.workers = 0
         try:

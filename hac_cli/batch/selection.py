@@ -8,17 +8,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from hac_cli.audio.formats import RECORDINGS
 from hac_cli.batch import manifest
 from hac_cli.batch.job import COMPRESS, SHARD_FORMATS, Settings
 from hac_cli.batch.plan import Candidate
 from hac_cli.batch.storage import Entry, Folder, Problem, is_temporary, open_folder, safe_name
 from hac_cli.errors import HacError, InputError
 
-# Also what can't be read here: a recording that is left out in silence is a recording lost.
-AUDIO = frozenset({
-    ".wav", ".wave", ".rf64", ".bwf", ".w64", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".aifc", ".au",
-    ".snd", ".caf", ".sph", ".nist", ".voc", ".amr", ".m4a", ".aac", ".mp4", ".wma", ".webm", ".mka", ".ac3", ".wv",
-})  # fmt: skip
 CODED = frozenset({".hac", *(f".{name}" for name in SHARD_FORMATS)})
 
 
@@ -62,7 +58,7 @@ def candidates(settings: Settings, selection: Selection, report: Problem) -> Ite
         base = posixpath.basename(entry.name)
         if base == manifest.NAME or is_temporary(base):
             continue
-        if selection.takes(entry.name, AUDIO if settings.command == COMPRESS else CODED):
+        if selection.takes(entry.name, RECORDINGS if settings.command == COMPRESS else CODED):
             yield from _outputs(settings, source, entry, report)
 
 

@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.audio import AudioReader, Resampler, to_mono
+from hac_cli.audio.formats import RECORDINGS
 from hac_cli.errors import InputError
 from hac_cli.eval import SAMPLE_RATE
 
-SUFFIXES = (
-    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64", ".rf64",
-)  # fmt: skip
 _CLIPPED_SHARE = 1e-3
 
 Samples = NDArray[np.float32]
@@ -59,10 +57,10 @@ def find(folder: Path) -> list[str]:
     """
     if not folder.is_dir():
         raise InputError("is no folder; name one that holds recordings", str(folder))
-    files = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in RECORDINGS)
     names = sorted(file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts))
     if not names:
-        raise InputError(f"holds no audio; put {', '.join(SUFFIXES)} files into it", str(folder))
+        raise InputError("holds no audio; put recordings into it, such as .wav or .flac", str(folder))
     return names
 
 

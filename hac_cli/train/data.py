@@ -14,11 +14,11 @@ import numpy as np
 import soundfile
 import soxr
 
+from hac_cli.audio.formats import RECORDINGS
 from hac_cli.errors import InputError, UsageError
 
 SAMPLE_RATE = 24_000
 HELD_OUT_SPEAKERS = 12
-AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64"}
 LISTED = 20
 
 
@@ -97,7 +97,7 @@ def list_files(source: Path) -> list[tuple[Path, str, str, float]]:
                 return [_row(manifest.parent, row) for row in csv.DictReader(lines)]
         except (KeyError, ValueError) as error:
             raise InputError(f"is not a manifest, a CSV file with a column path: {error!r}", str(manifest)) from None
-    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in RECORDINGS)
     return [(path, "speech", path.parent.name, 1.0) for path in files]
 
 

@@ -43,7 +43,7 @@ def test_exactly_the_promised_length(from_rate: int, to_rate: int) -> None:
 
 
 @pytest.mark.parametrize("pair", [(48000, 24000), (44100, 24000), (16000, 24000), (8001, 24000), (24000, 44100)])
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(sizes=st.lists(st.integers(0, 5000), max_size=30), channels=st.sampled_from([1, 2, 6, 8]))
 def test_any_cut_gives_the_same_samples(pair: tuple[int, int], sizes: list[int], channels: int) -> None:
     audio = noise(channels, 20000)

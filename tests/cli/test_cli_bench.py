@@ -80,7 +80,7 @@ def made(tmp_path_factory):
     (clips / ".hidden.flac").write_bytes(whole)
     codecs, results = write_codecs(root, 255), root / "results.json"
     code = run(["-q", "bench", str(clips), "--codecs", str(codecs), "--only", "MY ", "--no-speed",
-                "-j", "2", "--time-limit", "3", "--results", str(results)])  # fmt: skip
+                "-j", "1", "--time-limit", "3", "--results", str(results)])  # fmt: skip
     lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
     return SimpleNamespace(root=root, clips=clips, codecs=codecs, results=results, lines=lines, code=code)
 
@@ -141,7 +141,7 @@ def test_machine_and_versions_are_part_of_it(made):
 
 def bench(call, made, results, *more, codecs=None):
     return call("bench", made.clips, "--codecs", codecs or made.codecs, "--only", "MY ", "--no-speed",
-                "--time-limit", 3, "--results", results, "-j", 1, *more)  # fmt: skip
+                "--time-limit", 3, "--results", results, "-j", 2, *more)  # fmt: skip
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_results(call, made, tmp_path):

@@ -12,11 +12,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import boto3
 import numpy as np
 import pytest
-from moto.server import ThreadedMotoServer
 
 import hac_cli
 from hac_cli.audio import AudioWriter
@@ -50,13 +49,19 @@ def worker(address: str, **variables: str) -> contextlib.AbstractContextManager[
     return dask("worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", **variables)
 
 
-@pytest.fixture(scope="module")
-def scheduler() -> Iterator[str]:
+@contextlib.contextmanager
+def start_scheduler() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with dask("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"):
-        yield f"tcp://127.0.0.1:{port}"
+    with dask("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard") as process:
+        yield f"tcp://127.0.0.1:{port}", process
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    with start_scheduler() as (address, _):
+        yield address
 
 
 def wait_for_workers(address: str, number: int) -> None:
@@ -94,10 +99,7 @@ def test_a_worker_is_killed(scheduler, tmp_path, call, start_hac):
     with worker(scheduler) as victim, worker(scheduler):
         wait_for_workers(scheduler, 2)
         process = start_hac(*arguments)
-        end = time.monotonic() + 200
-        while not log.exists() or log.read_bytes().count(b'"event": "done"') < 5:
-            assert process.poll() is None and time.monotonic() < end, process.communicate()
-            time.sleep(0.02)
+        wait_for_outputs(5, log, process)
         os.kill(victim.pid, signal.SIGKILL)
         errors = process.communicate(timeout=300)[1].decode()
     assert process.returncode == 1, errors
@@ -109,22 +111,50 @@ def test_a_worker_is_killed(scheduler, tmp_path, call, start_hac):
     assert "0 inputs" in call("batch", "compress", "--exclude", "text.wav", tmp_path / "src", tmp_path / "dst")[2]
 
 
+def wait_for_outputs(number: int, log: Path, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 200
+    while not log.exists() or log.read_bytes().count(b'"event": "done"') < number:
+        assert process.poll() is None and time.monotonic() < end, process.communicate()
+        time.sleep(0.02)
+
+
+def test_the_scheduler_goes_away(tmp_path, start_hac, call):
+    """One line says so, and the same command goes on without it."""
+    for number in range(FILES):
+        write_talk(tmp_path / "src" / f"{number}.wav", 24_000)
+    with start_scheduler() as (address, process), worker(address):
+        wait_for_workers(address, 1)
+        batch = start_hac("batch", "compress", "-q", "--cluster", address, tmp_path / "src", tmp_path / "dst")
+        wait_for_outputs(1, tmp_path / "dst" / manifest.NAME, batch)
+        process.kill()
+        errors = batch.communicate(timeout=300)[1].decode()
+    assert errors == "hac: the cluster has gone away; run the same command again when it is back\n"
+    assert batch.returncode == 1
+    assert call("batch", "compress", "-q", "-j1", tmp_path / "src", tmp_path / "dst") == (0, "", "")
+    assert len(list((tmp_path / "dst").glob("*"))) == FILES + 1
+
+
 @pytest.fixture
-def bucket(monkeypatch) -> Iterator[str]:
+def store(monkeypatch) -> Iterator[Any]:
+    """A client of an S3 server with the bucket ``speech``."""
+    import boto3  # takes a second to load, which the fast tests needn't wait for
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     _, port = server.get_host_and_port()
     for name, value in {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "a",
                         "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    boto3.client("s3").create_bucket(Bucket="speech")
-    yield "s3://speech"
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="speech")
+    yield client
     server.stop()
 
 
-def test_s3(bucket, tmp_path, call):
+def test_s3(store, tmp_path, call):
     """From a bucket to a bucket, twice; then from there to a disk."""
-    store = boto3.client("s3")
+    bucket = "s3://speech"
     for name, samples in (("in/one.wav", 4_000), ("in/deep/er/two 🎙.wav", 4_001)):
         write_talk(tmp_path / "talk.wav", samples)
         store.upload_file(str(tmp_path / "talk.wav"), "speech", name)

@@ -1,8 +1,9 @@
 """Codecs by commands: what comes back, what it weighs, and what happens when they fail."""
 
 import dataclasses
+import os
+import select
 import shutil
-import time
 
 import numpy as np
 import pytest
@@ -44,13 +45,16 @@ def test_a_command_that_fails_says_how(speech, encode, decode, said):
 
 
 def test_a_command_that_hangs_is_killed_with_its_children(speech, tmp_path):
-    witness = tmp_path / "alive"
-    coder = CommandCoder("hangs", f"sh -c '(sleep 2; touch {witness}) & sleep 60' {{in}} {{out}}", "cp {in} {out}",
-                         time_limit=0.5)  # fmt: skip
-    with pytest.raises(CodingError, match=r"stopped after 0.5 s"):
+    """The child holds a pipe open for as long as it lives."""
+    os.mkfifo(tmp_path / "pipe")
+    pipe = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    coder = CommandCoder("hangs", f"sh -c '(echo; sleep 61) > {tmp_path}/pipe & sleep 60' {{in}} {{out}}",
+                         "cp {in} {out}", time_limit=1)  # fmt: skip
+    with pytest.raises(CodingError, match=r"stopped after 1 s"):
         coder.code(speech)
-    time.sleep(2.5)
-    assert not witness.exists()
+    assert os.read(pipe, 9) == b"\n"
+    assert select.select([pipe], [], [], 20)[0] and os.read(pipe, 9) == b""
+    os.close(pipe)
 
 
 def test_hac_comes_back_with_the_sizes_of_its_file(speech):

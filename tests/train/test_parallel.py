@@ -1,20 +1,25 @@
-"""Two processes over gloo train the network that one process trains with the doubled batch."""
+"""Training in processes of its own: it ends well, and two over gloo train what one does with the doubled batch."""
 
+import sys
+import time
 from dataclasses import replace
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from tiny_training import ADVERSARIAL, TINY, make_trainer
+from tiny_training import ADVERSARIAL, RECIPE, TINY, make_trainer
 
 from hac_cli.train import checkpoint
+from hac_cli.train.data import Source
+from hac_cli.train.run import train
 
 # tracked scales as in v2, and a batch's own with their gradient as in v1
 RECIPES = {
     kind: replace(ADVERSARIAL, model=replace(TINY, feature_scaling=kind, scale_tracking=tracking), max_steps=5)
     for kind, tracking in (("std", "ema"), ("mean_abs", "batch"))
 }
+pytestmark = pytest.mark.slow
 
 
 def one_of_two(rank, corpus, folder):
@@ -32,9 +37,17 @@ def one_of_two(rank, corpus, folder):
 
 
 @pytest.fixture(scope="module")
-def together(corpus, tmp_path_factory):
+def server():
+    """Where processes come from that have loaded torch already, which takes each of them seconds."""
+    context = mp.get_context("forkserver")
+    context.set_forkserver_preload(["hac_cli.train.run", "torch._dynamo"])
+    return context
+
+
+@pytest.fixture(scope="module")
+def together(server, corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("parallel")
-    mp.spawn(one_of_two, (corpus, folder), nprocs=2)
+    mp.start_processes(one_of_two, (corpus, folder), nprocs=2, start_method=server.get_start_method())
     return folder
 
 
@@ -54,3 +67,25 @@ def test_two_processes_equal_one_with_the_doubled_batch(name, together, corpus, 
     assert max(moved) > 1e-3
     for key, value in alone.learner.adversary.discriminators.state_dict().items():
         torch.testing.assert_close(two["adversary"]["discriminators"][key], value, atol=2e-5, rtol=1e-4)
+
+
+def train_on(folder, run, output):
+    with output.open("w", buffering=1) as sys.stdout:
+        train(replace(RECIPE, max_steps=10**9), [Source(folder)], run, max_minutes=9, compiled=False, log_every=5)
+
+
+def test_sigterm_saves_and_ends(server, folder, tmp_path):
+    output = tmp_path / "said"
+    process = server.Process(target=train_on, args=(folder, tmp_path / "run", output))
+    process.start()
+    while not (output.exists() and any(map(tells_a_step, output.open()))):
+        assert process.is_alive()
+        time.sleep(0.05)
+    process.terminate()
+    process.join(120)
+    assert process.exitcode == 0
+    assert checkpoint.load(tmp_path / "run" / "checkpoint.pt")["step"] >= 5
+
+
+def tells_a_step(line):
+    return line.startswith("step") and line.endswith(" min\n")
