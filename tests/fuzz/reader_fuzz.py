@@ -72,7 +72,8 @@ def check(file: bytes) -> None:
     assert found == {block.number: block.tokens.transpose(1, 0, 2).ravel().tolist() for block in blocks}
     skipping = Reader(io.BytesIO(file), on_damage=[].append, predictor=container_files.find_predictor)
     skipping.skip_blocks(2)
-    assert sum(1 for _ in skipping) <= len(blocks)
+    numbers = [block.number for block in skipping]  # not always a part of the whole's: it may pass over other ends
+    assert numbers == sorted(set(numbers))
 
 
 def run(data: bytes) -> None:
