@@ -58,14 +58,25 @@ def unfold(released: Codec, audio: Tensor, config: ModelConfig | None = None) ->
     return model
 
 
+def _noise_last(config: ModelConfig) -> list[int]:
+    """Indices of the decoder's layers in order, but that of the noise, which not every network has, at the end."""
+    plan = decoder_plan(config)
+    return sorted(range(len(plan)), key=lambda index: plan[index].kind == "noise")
+
+
 def refitted(model: Codec, config: ModelConfig) -> dict[str, Tensor]:
     """The state of a network of ``config`` that begins with what ``model`` has learned. Filters of another stride are
-    made shorter or longer, their gain kept; noise begins at none."""
+    made shorter or longer, their gain kept; noise begins at none, or is left out."""
     state = Codec(config).state_dict()
-    renamed = [i for i, layer in enumerate(decoder_plan(config)) if layer.kind != "noise" or model.config.noise]
+    renamed = dict(zip(_noise_last(model.config), _noise_last(config), strict=False))
     for name, tensor in model.state_dict().items():
-        part, index, rest = name.split(".", 2) if name.startswith("decoder") else (name, "", "")
-        state[f"{part}.{renamed[int(index)]}.{rest}" if rest else name] = tensor
+        part, _, rest = name.partition(".")
+        if part == "decoder":
+            index, _, rest = rest.partition(".")
+            if int(index) not in renamed:
+                continue
+            name = f"decoder.{renamed[int(index)]}.{rest}"
+        state[name] = tensor
     strides = {
         f"{part}.{i}.weight": layer
         for part, plan in (("encoder", encoder_plan(config)), ("decoder", decoder_plan(config)))

@@ -45,7 +45,7 @@ def test_recipes_that_ship_are_within_the_limits(path):
     assert recipe.model.latency_seconds <= 0.040
 
 
-@pytest.mark.parametrize("name", ["v1", "v1-gpu"])
+@pytest.mark.parametrize("name", ["v1", "v1-gpu", "v1-release"])
 def test_v1_has_every_component(name):
     recipe = Recipe.read(name)
     losses, model = recipe.losses, recipe.model
@@ -54,7 +54,16 @@ def test_v1_has_every_component(name):
     assert (model.input_scaling, model.feature_scaling, model.scale_tracking) == ("none", "mean_abs", "batch")
 
 
-@pytest.mark.parametrize(("name", "hop", "bitrate"), [("v2", 320, 1350), ("v2-gpu", 320, 1350), ("v2-150", 160, 2700)])
+@pytest.mark.parametrize(
+    ("name", "hop", "bitrate"),
+    [
+        ("v2", 320, 1350),
+        ("v2-gpu", 320, 1350),
+        ("v2-release", 320, 1350),
+        ("v2-150", 160, 2700),
+        ("v2-150-release", 160, 2700),
+    ],
+)
 def test_v2_has_every_component(name, hop, bitrate):
     recipe = Recipe.read(name)
     losses, model = recipe.losses, recipe.model

@@ -173,6 +173,22 @@ def test_a_run_may_start_from_the_generator_of_another(scaling, corpus, tmp_path
     assert after.schedule.step == 0
 
 
+def test_a_run_may_start_from_one_with_noise_or_without(corpus, tmp_path):
+    """Noise begins at none, and is left out where the network has none."""
+    noisy = replace(RECIPE, model=replace(TINY, noise=True))
+    audio = torch.from_numpy(make_trainer(corpus, tmp_path / "crops").crops.batch(50))
+    said = []
+    for number, recipe in enumerate((RECIPE, noisy, noisy, RECIPE)):
+        trainer = make_trainer(corpus, tmp_path / str(number), recipe)
+        if said:
+            trainer.start_from(tmp_path / str(number - 1) / "checkpoint.pt")
+        trainer.save()
+        with torch.no_grad():
+            said.append(trainer.learner.average(audio)[0])
+    assert torch.equal(said[1], said[0]) and torch.equal(said[2], said[0]) and torch.equal(said[3], said[0])
+    assert said[0].abs().max() > 0
+
+
 def test_a_run_may_start_from_one_at_half_the_frame_rate(corpus, tmp_path):
     first = make_trainer(corpus, tmp_path / "first")
     first.run(quiet=True)
