@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hac_cli.audio import ByteSource, ByteTarget, Source, Target
-from hac_cli.container import CODEC_SAMPLE_RATE, Header, Reader, Writer
+from hac_cli.container import CODEC_SAMPLE_RATE, Header, Reader, Writer, needed_version
 from hac_cli.errors import HacError, UsageError
 from hac_cli.predictors import for_header, open_reader
 
@@ -119,7 +119,10 @@ def _kind(header: Header) -> tuple[object, ...]:
 
 
 def _new_writer(sink: ByteTarget, like: Reader) -> Writer:
-    """A file like another one, but for its length, which is not known yet."""
-    writer = Writer(sink, dataclasses.replace(like.header, total_samples=None), for_header(like.header))
-    writer.write_metadata(like.read_metadata())
+    """A file like another one, but for its length, which is not known yet, and for what nobody here knows of it."""
+    tags, predictor = like.read_metadata(), for_header(like.header)
+    version = needed_version(predictor is not None, bool(tags))
+    header = dataclasses.replace(like.header, total_samples=None, compatible_flags=0, version=version)
+    writer = Writer(sink, header, predictor)
+    writer.write_metadata(tags)
     return writer

@@ -60,6 +60,7 @@ class Player:
         self._stream = stream
         self._fader = _Fader(self.header)
         self._samples: int | None = None  # of the recording, known in the end
+        self._given = 0  # frame behind the last good one
 
     def audio(self, window: Window) -> Iterator[Audio]:
         """The window's samples, ``[channels, n]``, as they come. Raises CorruptError and UsageError."""
@@ -111,9 +112,10 @@ class Player:
         rest = np.concatenate([held, rest, resampler.flush()], 1)
         if self._samples is not None:
             due = self._samples - begin - given
-            if self.reader.summary and not 0 <= due <= rest.shape[1]:
-                raise CorruptError(f"its frames don't fit the {self._samples} samples that it says")
+            if self.reader.summary and due < 0:
+                raise CorruptError(f"it says that it has {self._samples} samples, and has frames for more")
             rest = rest[:, : max(0, due)]
+            rest = np.pad(rest, ((0, 0), (0, max(0, due - rest.shape[1]))))
         yield rest
 
     def _tokens(self) -> Iterator[Tokens]:
@@ -124,7 +126,7 @@ class Player:
             yield from self._concealed(self._damages[seen:], last)
             seen = len(self._damages)
             yield block.tokens
-            last = block.tokens[:, -1:]
+            last, self._given = block.tokens[:, -1:], self.reader.frames_passed
         summary = self.reader.summary
         self._samples = summary.samples if summary else self.header.total_samples
         yield from self._concealed(self._damages[seen:], last)
@@ -132,6 +134,8 @@ class Player:
     def _concealed(self, damages: list[Damage], last: Tokens | None) -> Iterator[Tokens]:
         """In the place of lost frames: the last good one over and over, which the fader makes silent."""
         for damage in damages:
+            if damage.frames and damage.first_frame + damage.frames <= self._given:
+                continue  # a wrong digest does not say which of them are wrong
             frames = self._frames_to_the_end(damage.first_frame) if damage.frames is None else damage.frames
             if frames * self.header.frame_seconds > LONGEST_HOLE_SECONDS:
                 raise CorruptError("more than a day is missing, if it is true what it says; it can't be recovered")

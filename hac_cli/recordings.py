@@ -21,7 +21,7 @@ from hac_cli.audio import (
     to_mono,
 )
 from hac_cli.codec import decoder_stream, encoder_stream
-from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Writer
+from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Writer, needed_version
 from hac_cli.model import released
 from hac_cli.model.engine import DEFAULT_ENGINE
 from hac_cli.model.stream import FRAMES_PER_CALL, EncoderStream
@@ -36,8 +36,9 @@ Progress = Callable[[int], None]
 @dataclass(frozen=True)
 class Result:
     """What ``compress`` or ``decompress`` did. ``samples`` are per channel at ``sample_rate``; ``warning`` is set
-    when the input ended before it should and was coded as far as it went; ``lost`` is what
-    ``recover`` had to conceal, from and to second."""
+    when the input ended before it should and was coded as far as it went; ``damage`` says
+    what is wrong first of all with a file that ``recover`` got over, and ``lost`` what it had to conceal, from and to
+    second."""
 
     samples: int
     sample_rate: int
@@ -46,6 +47,7 @@ class Result:
     payload_bytes: int
     model: str
     warning: str | None = None
+    damage: str = ""
     lost: tuple[tuple[float, float], ...] = ()
 
     @property
@@ -105,7 +107,7 @@ def compress(
             payload_coding=PREDICTED if predictor else RAW,
             predictor_digest=predictor.digest if predictor else None,
             total_samples=reader.samples_expected,
-            version=0x11 if predictor or (metadata and reader.tags) else 0x10,
+            version=needed_version(predictor is not None, bool(metadata and reader.tags)),
         )
         writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(sink))), header, predictor)
         stream = encoder_stream(header.channels, model=chosen.name, engine=engine,
@@ -155,7 +157,8 @@ def decompress(
     ``format``, ``raw`` and ``subtype`` are those of ``AudioWriter``: by the target's extension, WAV to a stream.
     ``start`` and ``duration``, in seconds, decode a part: the same samples as of the whole, but for the last bits;
     blocks that are not needed are not decoded. With ``recover``, what is damaged is faded out and in, in its full
-    length, and told in ``Result.lost``; where the end is missing, the length is the one announced, if any.
+    length, and told in ``Result.damage`` and ``lost``; where the end is missing, the length is the one announced, if
+    any.
 
     Raises CorruptError at the first damage without ``recover`` (what was written until then is incomplete), ModelError
     when the model, its weights or its predictor are not those the file was made with, OutputError for what can't be
@@ -179,7 +182,7 @@ def decompress(
                 if progress:
                     progress(writer.samples_written)
     return Result(writer.samples_written, header.sample_rate, header.channels, reader.bytes_read, reader.payload_bytes,
-                  chosen.name, lost=player.lost)  # fmt: skip
+                  chosen.name, damage=damages[0].reason if damages else "", lost=player.lost)  # fmt: skip
 
 
 def _is_file(sink: Target) -> bool:

@@ -82,9 +82,10 @@ def decompress(
         f"{speed:.1f}x real time"
     )
     console.detail(f"model {result.model}")
-    if result.lost:
+    if result.damage:
         places = ", ".join(f"{first:.2f} s to {last:.2f} s" for first, last in result.lost)
-        raise CorruptError(f"is damaged; recovered but for {places}", plan.source_name)
+        rest = f"recovered but for {places}" if places else f"all that is there was recovered ({result.damage})"
+        raise CorruptError(f"is damaged; {rest}", plan.source_name)
 
 
 def _progress(console: Console, name: str, stream: BinaryIO, whole: bool) -> AbstractContextManager[Advance | None]:

@@ -73,7 +73,6 @@ def _as_text(name: str, facts: Facts) -> str:
     if facts["bitrate"] is not None:
         rate = f", {facts['bitrate'] / 1000:.3f} kbit/s (payload {facts['payload_bitrate'] / 1000:.3f} kbit/s)"
     coding = facts["payload_coding"]
-    coding = facts["payload_coding"]
     return (
         f"{name}\n"
         f"  model      {model}, weights {facts['weights_digest']} ({installed})\n"

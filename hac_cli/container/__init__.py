@@ -7,7 +7,15 @@ from hac_cli.container.header import Header
 from hac_cli.container.pieces import Block, Damage
 from hac_cli.container.predictor import Predictor
 from hac_cli.container.reader import Reader
-from hac_cli.container.registry import CODEC_SAMPLE_RATE, FORMAT_VERSION, MODELS, PAYLOAD_CODINGS, PREDICTED, RAW
+from hac_cli.container.registry import (
+    CODEC_SAMPLE_RATE,
+    FORMAT_VERSION,
+    MODELS,
+    PAYLOAD_CODINGS,
+    PREDICTED,
+    RAW,
+    needed_version,
+)
 from hac_cli.container.summary import Summary
 from hac_cli.container.verify import Report, verify
 from hac_cli.container.writer import Writer
@@ -27,5 +35,6 @@ __all__ = [
     "Report",
     "Summary",
     "Writer",
+    "needed_version",
     "verify",
 ]

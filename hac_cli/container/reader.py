@@ -129,36 +129,41 @@ class Reader:
                 yield self._take(found.content)
 
     def read_metadata(self) -> dict[str, str]:
-        """The recording's tags, which stand in the first block if there are any: for those who need them before the
-        first tokens. Waits for the start of the first block."""
+        """The recording's tags, which stand in front of the data blocks if there are any: for those who need them
+        before the first tokens. Waits for the start of the first data block."""
         with contextlib.suppress(CorruptError, struct.error):
-            if BlockHeader.unpack(self._source.peek(BLOCK_HEADER_SIZE)).tag == METADATA:
-                self._source.skip(self._parse().size)
+            while BlockHeader.unpack(self._source.peek(BLOCK_HEADER_SIZE)).skippable:
+                found = self._parse()
+                if found.number != self._next:
+                    break
+                self._source.skip(found.size)
         return self.metadata
 
     def skip_blocks(self, number: int) -> None:
-        """Pass over the data blocks before block ``number`` by their headers alone, for a start in the middle.
+        """Pass over the data blocks before block ``number`` without decoding them, for a start in the middle.
 
         Stops earlier at the last block, and at any that is damaged, which reading on deals with. The digest cannot
         be checked then.
         """
         while self._next < number:
-            start = self._source.peek(BLOCK_HEADER_SIZE)
             try:
-                block = BlockHeader.unpack(start)
-            except (CorruptError, struct.error):
+                block, found, data = self._whole_block()
+            except CorruptError:
                 break
-            is_next = block.kind == DATA and not block.flags & SHORT and block.number_low == self._next & 0xFFFF
-            whole = length_fits(block, self.header) and len(self._source.peek(block.block_size)) == block.block_size
-            if not whole or not (is_next or block.skippable):
+            if found != self._next or not (block.skippable or block.tag in (DATA, DATA | CODED)):
                 break
-            self._source.skip(block.block_size)
-            self._next += is_next
+            self._source.skip(len(data))
+            self._next += not block.skippable
             self._position = self._next * self.header.frames_per_block
             self._whole = False
 
     def _parse(self) -> _Found:
         """The block at the front of the source; CorruptError: no good block stands there."""
+        block, number, data = self._whole_block()
+        return _Found(number, len(data), self._content(block, number, data[BLOCK_HEADER_SIZE:-CRC_SIZE]))
+
+    def _whole_block(self) -> tuple[BlockHeader, int, bytes]:
+        """Its header, number and bytes; nothing but its frame was looked at."""
         start = self._source.peek(BLOCK_HEADER_SIZE)
         if len(start) < BLOCK_HEADER_SIZE:
             raise _Truncated("truncated")
@@ -172,7 +177,7 @@ class Reader:
         number = find_number(self._header_crc, data, possible_numbers(block, payload, self._next))
         if number is None:
             raise CorruptError("checksum mismatch")
-        return _Found(number, len(data), self._content(block, number, payload))
+        return block, number, data
 
     def _content(self, block: BlockHeader, number: int, payload: bytes) -> Block | End | None:
         if block.skippable:

@@ -16,7 +16,9 @@ TALK_RATE = 16_000
 TALK_SAMPLES = 16_123
 
 
-def make_hac(path: Path, frames: int = 100, samples: int = 0, total_known: bool = True, **header: Any) -> Path:
+def make_hac(
+    path: Path, frames: int = 100, samples: int = 0, total_known: bool = True, seed: int = 1, **header: Any
+) -> Path:
     """A ``.hac`` file of the default model with tokens that mean nothing; ``samples``: all of its frames if 0."""
     model = released.find(released.DEFAULT_MODEL)
     samples = samples or frames * 320
@@ -31,7 +33,7 @@ def make_hac(path: Path, frames: int = 100, samples: int = 0, total_known: bool 
     }
     with path.open("wb") as file:
         writer = Writer(file, Header(**(values | header)))
-        writer.write(np.random.default_rng(1).integers(0, 1 << 18, (1, frames, 1)))
+        writer.write(np.random.default_rng(seed).integers(0, 1 << 18, (1, frames, 1)))
         writer.finish(samples)
     return path
 

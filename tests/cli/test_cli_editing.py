@@ -42,6 +42,46 @@ def test_recover(call, folder):
     assert call("decompress", "-q", "--recover", "good.hac", "good.wav") == (0, "", "")
 
 
+@pytest.mark.parametrize(
+    ("hurt", "frames", "words"),
+    [
+        (lambda data: data[:-1], 100 * 320 - 640, "truncated; no end block"),
+        (lambda data: data[: 44 + 2 * 80], 60 * 320 - 640, "truncated; no end block"),
+        (lambda data: data[:44] + b"?" + data[44:], 31_000, "no block begins where one should"),
+        (lambda data: data + b"?", 31_000, "bytes follow the end block"),
+    ],
+)
+def test_recover_never_keeps_quiet_about_damage(hurt, frames, words, call, folder):
+    """Not where nothing is known to be lost either, as in a file that was written to a pipe and is cut off."""
+    data = make_hac(folder / "hurt.hac", samples=31_000, total_known=False).read_bytes()
+    (folder / "hurt.hac").write_bytes(hurt(data))
+    code, _, errors = call("decompress", "-q", "--recover", "hurt.hac", "whole.wav")
+    assert (code, errors) == (5, f"hac: hurt.hac: is damaged; all that is there was recovered ({words})\n")
+    assert frames_of("whole.wav") == frames
+
+
+def test_recover_a_file_with_a_block_of_its_twin(call, folder):
+    """The digest tells that something is wrong, not where: all is kept."""
+    file = make_hac(folder / "hurt.hac", samples=31_000).read_bytes()
+    twin = make_hac(folder / "twin.hac", samples=31_000, seed=2).read_bytes()
+    (folder / "hurt.hac").write_bytes(file[: 44 + 80] + twin[44 + 80 : 44 + 160] + file[44 + 160 :])
+    code, _, errors = call("decompress", "-q", "--recover", "hurt.hac", "whole.wav")
+    assert code == 5 and "digest mismatch" in errors
+    assert frames_of("whole.wav") == 31_000
+    assert soundfile.read("whole.wav")[0][-2_000:].any()
+
+
+def test_samples_that_no_frame_gives_are_silent(call, folder):
+    """A header and an end block may claim one frame more than there is, and what the decoder drops in front."""
+    make_hac(folder / "long.hac", frames=100, samples=101 * 320)
+    assert call("decompress", "-q", "long.hac", "long.wav") == (0, "", "")
+    samples = soundfile.read("long.wav")[0]
+    assert len(samples) == 101 * 320 and samples[98 * 320 - 320 : 98 * 320].any() and not samples[98 * 320 :].any()
+    make_hac(folder / "many.hac", frames=192, samples=60_000)
+    code, _, errors = call("decompress", "-q", "many.hac", "many.wav")
+    assert (code, errors) == (5, "hac: many.hac: it says that it has 60000 samples, and has frames for more\n")
+
+
 def test_cut_and_cat(call, folder, talk_hac):
     code, _, text = call("cut", talk_hac, "part.hac", "--start", "0.25", "--duration", "0.5")
     assert (code, text) == (0, f"{talk_hac} -> part.hac: 0.510 s from 0.240 s on\n")

@@ -18,6 +18,7 @@ import pytest
 from cli_tools import HAC, make_hac, names
 
 from hac_cli.container import verify
+from hac_cli.container.blocks import BlockHeader
 
 NO_TORCH = """
 import sys
@@ -195,6 +196,28 @@ def test_live_audio_is_heard_while_it_goes_on(start_hac):
     sender.stdin.close()
     assert len(listener.stdout.read()) == 2 * (sent - heard)
     assert (sender.wait(20), listener.wait(20)) == (0, 0)
+
+
+@pytest.mark.slow
+def test_a_live_reader_does_not_wait_for_what_a_damaged_writer_promised(start_hac, folder):
+    """The length of the second block is wrong in a way that its check byte doesn't notice. What follows is heard while
+    the pipe is still open, and the end comes with the writer's, in the middle of a block."""
+    data = make_hac(folder / "live.hac", frames=900, total_known=False, frames_per_block=6).read_bytes()
+    second = 44 + BlockHeader(0x01, 0, 14).block_size
+    promise = BlockHeader(0x8F, 1, 0x0300)
+    listener = start_hac("decompress", "--live", "--recover", "--raw", "24000:1:s16", "-", "-",
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    listener.stdin.write(data[:second] + promise.pack() + data[second + 8 : -100])
+    listener.stdin.flush()
+    timer = threading.Timer(60, listener.kill)  # which would end the wait for what never comes
+    timer.start()
+    assert len(listener.stdout.read(2 * 24_000 * 10)) == 2 * 24_000 * 10
+    timer.cancel()
+    listener.stdin.close()
+    listener.stdin = None
+    _, errors = listener.communicate(timeout=60)
+    assert listener.returncode == 5
+    assert b"is damaged; recovered but for 0.05 s to 0.13 s" in errors
 
 
 @pytest.mark.slow

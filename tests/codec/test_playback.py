@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import soundfile
 
 import hac_cli
-from hac_cli.container import Reader
+from hac_cli.container import PREDICTED, RAW, Reader, Writer
 from hac_cli.editing import cat, cut
 from hac_cli.errors import CorruptError, UsageError
 from hac_cli.predictors import for_header
@@ -135,6 +136,24 @@ def test_cut(folder, tmp_path):
         assert len(decoded(tmp_path / "part.hac")[0]) == piece.samples
     with pytest.raises(UsageError):
         cut(folder / "talk.hac", tmp_path / "none.hac", start=10)
+
+
+def test_pieces_claim_nothing_that_they_may_not_have(folder, tmp_path):
+    """Of a later version's file, whose flags nobody here knows: the lowest version that has what the piece uses."""
+    reader = Reader(io.BytesIO((folder / "talk.hac").read_bytes()), predictor=for_header)
+    for coding, version in ((PREDICTED, 0x11), (RAW, 0x10)):
+        digest = reader.header.predictor_digest if coding == PREDICTED else None
+        header = dataclasses.replace(
+            reader.header, version=0x1F, compatible_flags=5, payload_coding=coding, predictor_digest=digest
+        )
+        later = io.BytesIO()
+        writer = Writer(later, header, for_header(header))
+        writer.write(np.zeros((1, 9, 1), np.int32))
+        writer.finish(9 * 320 * RATE // 24000)
+        (tmp_path / "later.hac").write_bytes(later.getvalue())
+        cat([tmp_path / "later.hac"], tmp_path / "piece.hac")
+        piece = Reader(io.BytesIO((tmp_path / "piece.hac").read_bytes())).header
+        assert (piece.version, piece.compatible_flags) == (version, 0)
 
 
 def test_cat(folder, tmp_path):

@@ -23,7 +23,8 @@ from container_files import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hac_cli.container import Predictor, Reader, arithmetic, verify
+from hac_cli.container import Damage, Predictor, Reader, arithmetic, verify
+from hac_cli.container.blocks import SKIPPABLE, BlockHeader
 from hac_cli.errors import CorruptError, ModelError
 
 HEADER = make_coded_header()
@@ -136,3 +137,14 @@ def test_blocks_can_be_skipped(header):
     reader.skip_blocks(4)
     with pytest.raises(CorruptError, match="block 1"):
         list(reader)
+
+
+def test_a_damaged_length_does_not_lead_a_skip_astray():
+    """Found by fuzzing: what looked like a long block in front of good ones was passed over, and they with it."""
+    head, *blocks = split(FILE)
+    data = b"".join([head, BlockHeader(SKIPPABLE, 0, len(blocks[0]) + len(blocks[1])).pack(), *blocks])
+    damages: list[Damage] = []
+    reader = Reader(io.BytesIO(data), damages.append, find_predictor)
+    reader.skip_blocks(2)
+    assert [block.number for block in reader] == [0, 1, 2, 3, 4, 5]
+    assert [(damage.first_frame, damage.frames) for damage in damages] == [(0, 0)]

@@ -22,6 +22,7 @@ from container_files import (
 from hac_cli.container import Damage, Reader, verify
 from hac_cli.container.blocks import SKIPPABLE, BlockHeader, pack_block
 from hac_cli.container.header import header_crc
+from hac_cli.container.metadata import METADATA
 from hac_cli.errors import CorruptError
 
 HEADER = make_header()
@@ -224,6 +225,17 @@ def test_memory_and_reads_are_bounded_whatever_follows_the_header():
     assert report.bytes_read == len(source.getvalue())
     assert source.largest <= 8 + 65535 + 4
     assert peak < 400_000
+
+
+def test_metadata_is_there_before_the_first_tokens_or_is_refused():
+    tags = pack_block(CRC, 0, METADATA, b"title=a\0")
+    reader = Reader(io.BytesIO(join(pack_block(CRC, 0, SKIPPABLE | 15, b"x"), tags, *BLOCKS, END)))
+    assert reader.read_metadata() == {"title": "a"}
+    assert len(list(reader)) == 6
+    moved = Reader(io.BytesIO(join(pack_block(CRC, 3, METADATA, b"title=a\0"), *BLOCKS, END)))
+    moved.read_metadata()
+    with pytest.raises(CorruptError, match=r"block 0 .* is missing"):
+        list(moved)
 
 
 def test_leaving_and_coming_back_goes_on_where_it_was():

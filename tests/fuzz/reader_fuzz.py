@@ -71,9 +71,9 @@ def check(file: bytes) -> None:
     found = decoder.recover(file, PREDICTOR).blocks
     assert found == {block.number: block.tokens.transpose(1, 0, 2).ravel().tolist() for block in blocks}
     skipping = Reader(io.BytesIO(file), on_damage=[].append, predictor=container_files.find_predictor)
+    skipping.read_metadata()
     skipping.skip_blocks(2)
-    numbers = [block.number for block in skipping]  # not always a part of the whole's: it may pass over other ends
-    assert numbers == sorted(set(numbers))
+    assert {block.number for block in skipping} <= found.keys()
 
 
 def run(data: bytes) -> None:
