@@ -5,6 +5,9 @@ Workers have to see the same folders under the same names, or URLs, and to have 
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
+import contextlib
 import logging
 import time
 import uuid
@@ -24,6 +27,15 @@ JOBS_PER_THREAD = 4
 """Jobs that the cluster holds for each of its threads; more would only fill the scheduler's memory."""
 
 _COUNT_EVERY = 30.0
+
+
+@contextlib.contextmanager
+def _there() -> Iterator[None]:
+    """For what asks the scheduler. Raises HacError where it doesn't answer any more."""
+    try:
+        yield
+    except (OSError, asyncio.TimeoutError, concurrent.futures.CancelledError):
+        raise HacError("the cluster has gone away; run the same command again when it is back") from None
 
 
 class ClusterPool:
@@ -55,35 +67,41 @@ class ClusterPool:
         batch = uuid.uuid4().hex
         submitted = 0
         counted = time.monotonic()
-        workers = set(self._client.nthreads())
+        with _there():
+            workers = set(self._client.nthreads())
         try:
             while True:
                 while len(running) < JOBS_PER_THREAD * self.workers and (job := next(jobs, None)):
                     key = f"hac-{batch}-{submitted}"
-                    future = self._client.submit(work, job, self._settings, key=key, pure=False)
+                    with _there():
+                        future = self._client.submit(work, job, self._settings, key=key, pure=False)
                     running[future] = job
                     completed.add(future)
                     submitted += 1
                 if not running:
-                    if workers - set(self._client.nthreads()):  # a worker that was killed can't tidy up
+                    with _there():
+                        left = set(self._client.nthreads())
+                    if workers - left:  # a worker that was killed can't tidy up
                         open_folder(self._settings.target).sweep()
                     return
                 future = next(completed)
                 job = running.pop(future)
                 yield job, self._outcomes(future, job)
                 if time.monotonic() - counted > _COUNT_EVERY:  # workers come and go
-                    self.workers = max(1, sum(self._client.nthreads().values()))
+                    with _there():
+                        self.workers = max(1, sum(self._client.nthreads().values()))
                     counted = time.monotonic()
         finally:
             self._client.close()
 
     def _outcomes(self, future: Any, job: Job) -> list[Outcome]:
-        if future.status == "finished":
-            outcomes: list[Outcome] = future.result()
-            return outcomes
-        if future.status != "error":
-            raise HacError("the cluster has gone away; run the same command again when it is back")
-        error = future.exception()
+        with _there():
+            if future.status == "finished":
+                outcomes: list[Outcome] = future.result()  # where it is given up, this says that it is cancelled
+                return outcomes
+            if future.status != "error":
+                raise ConnectionError(f"the job is {future.status}")
+            error = future.exception()
         if isinstance(error, HacError):
             raise error
         if type(error).__name__ == "KilledWorker":
@@ -95,7 +113,9 @@ class ClusterPool:
     def _check_workers(self, address: str) -> None:
         """Workers that join later are checked by their first job."""
         settings = self._settings
-        found = self._client.run(identity, settings.model, on_error="return")
+        with _there():
+            found = self._client.run(identity, settings.model, on_error="return")
+            self.workers = sum(self._client.nthreads().values())
         wanted = (settings.version, settings.weights_digest)
         for worker, answer in found.items():
             if answer != wanted:
@@ -103,7 +123,6 @@ class ClusterPool:
                 self._client.close()
                 raise UsageError(f"its worker {worker} has {has}, this is {wanted[0]} with weights {wanted[1][:16]}; "
                                  "install the same on every machine", address)  # fmt: skip
-        self.workers = sum(self._client.nthreads().values())
         if not self.workers:
             self._client.close()
             raise UsageError("the cluster has no workers; start some with `dask worker`", address)

@@ -77,7 +77,7 @@ def test_samples_that_no_frame_gives_are_silent(call, folder):
     assert call("decompress", "-q", "long.hac", "long.wav") == (0, "", "")
     samples = soundfile.read("long.wav")[0]
     assert len(samples) == 101 * 320 and samples[98 * 320 - 320 : 98 * 320].any() and not samples[98 * 320 :].any()
-    make_hac(folder / "many.hac", frames=192, samples=60_000)
+    make_hac(folder / "many.hac", frames=400, samples=60_000)
     code, _, errors = call("decompress", "-q", "many.hac", "many.wav")
     assert (code, errors) == (5, "hac: many.hac: it says that it has 60000 samples, and has frames for more\n")
 
