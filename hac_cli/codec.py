@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,9 @@ from hac_cli.errors import InputError, UsageError
 from hac_cli.model import released
 from hac_cli.model.engine import DEFAULT_ENGINE, Engine, load_engine
 from hac_cli.model.stream import FRAMES_PER_CALL, DecoderStream, EncoderStream
+
+if TYPE_CHECKING:
+    from hac_cli.search import SearchingStream
 
 Samples = NDArray[np.float32]
 Tokens = NDArray[np.int32]
@@ -22,9 +27,12 @@ def load_model(name: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE)
     return load_engine(released.find(name), engine)
 
 
-def encode(pcm: Samples, *, model: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE) -> Tokens:
+def encode(
+    pcm: Samples, *, model: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE, best: bool = False
+) -> Tokens:
     """Audio at 24 kHz, ``[samples]`` or ``[channels, samples]``, to tokens ``[channels, frames, 1]`` (int32).
 
+    ``best`` takes about as long as the recording and needs torch; see ``search``.
     Raises InputError for NaN or infinite samples and UsageError for another shape.
     """
     pcm = np.atleast_2d(np.asarray(pcm, np.float32))
@@ -32,7 +40,8 @@ def encode(pcm: Samples, *, model: str = released.DEFAULT_MODEL, engine: str = D
         raise UsageError(f"audio must have the shape [samples] or [channels, samples], not {pcm.shape}")
     if not np.isfinite(pcm).all():
         raise InputError("the audio holds samples that are not finite numbers")
-    stream = encoder_stream(len(pcm), model=model, engine=engine)
+    make = searching_stream if best else encoder_stream
+    stream = make(len(pcm), model=model, engine=engine)
     return np.concatenate([stream.push(pcm), stream.flush()], 1)
 
 
@@ -65,6 +74,21 @@ def encoder_stream(
 ) -> EncoderStream:
     """A stream from audio at 24 kHz to tokens; ``frames_per_call`` trades latency for speed, as do two threads."""
     return EncoderStream(load_model(model, engine), channels, frames_per_call, threads)
+
+
+def searching_stream(
+    channels: int = 1, *, model: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE, threads: int | None = None
+) -> SearchingStream:
+    """A stream from audio at 24 kHz to the tokens that decode best. It always runs in torch, by ``engine`` on a GPU;
+    ``threads`` are those that torch has from now on."""
+    import torch
+
+    from hac_cli.search import SearchingStream
+
+    if threads:
+        torch.set_num_threads(threads)
+    chosen = load_model(model, engine if engine.startswith("torch") else "torch")
+    return SearchingStream(chosen.network, channels)  # type: ignore[attr-defined]
 
 
 def decoder_stream(

@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hac_cli import predictors
 from hac_cli.audio import (
@@ -20,12 +21,16 @@ from hac_cli.audio import (
     Target,
     to_mono,
 )
-from hac_cli.codec import decoder_stream, encoder_stream
+from hac_cli.codec import decoder_stream, encoder_stream, searching_stream
 from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Writer, needed_version
+from hac_cli.errors import UsageError
 from hac_cli.model import released
 from hac_cli.model.engine import DEFAULT_ENGINE
 from hac_cli.model.stream import FRAMES_PER_CALL, EncoderStream
 from hac_cli.player import Player, Window
+
+if TYPE_CHECKING:
+    from hac_cli.search import SearchingStream
 
 FILE_BLOCK, PIPE_BLOCK, LIVE_BLOCK = 300, 150, 6
 """Frames of a block in a file, in a pipe, where nothing comes out before a block is full, and live: 4 s, 2 s, 80 ms."""
@@ -74,6 +79,7 @@ def compress(
     payload: str = "coded",
     frames_per_block: int | None = None,
     live: bool = False,
+    best: bool = False,
     engine: str = DEFAULT_ENGINE,
     threads: int = 1,
     metadata: bool = True,
@@ -85,11 +91,14 @@ def compress(
     coding that makes files smaller; ``metadata``: title, date and the like are kept. If ``frames_per_block`` is not
     given, a pipe's blocks are shorter than a file's. ``live``: every block is coded and written as soon as its audio is
     there, and blocks are short; otherwise 1.3 s of audio is coded at a time, which is faster. ``threads``: 2 are faster
-    where two cores are free; the file is the same.
+    where two cores are free; the file is the same. ``best``: tokens are chosen by what they decode to (``search``),
+    which takes torch and about as long as the recording.
 
     Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
-    unknown model.
+    unknown model, UsageError for what is to be both live and best.
     """
+    if live and best:
+        raise UsageError("the best tokens take 3 s of audio to find; leave out either --live or --best")
     chosen = released.find(model)
     usual_block = LIVE_BLOCK if live else FILE_BLOCK if _is_file(sink) else PIPE_BLOCK
     with contextlib.ExitStack() as stack:
@@ -110,10 +119,14 @@ def compress(
             version=needed_version(predictor is not None, bool(metadata and reader.tags)),
         )
         writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(sink))), header, predictor)
-        stream = encoder_stream(header.channels, model=chosen.name, engine=engine,
-                                **_pace(header, live, threads))  # fmt: skip
-        if live and reader.sample_rate == CODEC_SAMPLE_RATE:  # another rate's samples come late, and never in step
-            reader.wait_for_blocks(stream.call_samples)
+        stream: EncoderStream | SearchingStream
+        if best:
+            stream = searching_stream(header.channels, model=chosen.name, engine=engine, threads=threads)
+        else:
+            stream = encoder_stream(header.channels, model=chosen.name, engine=engine,
+                                    **_pace(header, live, threads))  # fmt: skip
+            if live and reader.sample_rate == CODEC_SAMPLE_RATE:  # another rate's samples come late, and never in step
+                reader.wait_for_blocks(stream.call_samples)
         if metadata:
             writer.write_metadata(reader.tags)
         _encode_blocks(reader, writer, stream, mono, progress)
@@ -123,7 +136,7 @@ def compress(
 
 
 def _encode_blocks(
-    reader: AudioReader, writer: Writer, stream: EncoderStream, mono: bool, progress: Progress | None
+    reader: AudioReader, writer: Writer, stream: EncoderStream | SearchingStream, mono: bool, progress: Progress | None
 ) -> None:
     resampler = Resampler(reader.sample_rate, CODEC_SAMPLE_RATE, writer.header.channels)
     for block in reader:

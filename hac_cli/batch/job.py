@@ -26,6 +26,7 @@ class Settings:
     model: str
     weights_digest: str
     mono: bool = False
+    best: bool = False
     shard_format: str | None = None
     extension: str = ".wav"
     hash_inputs: bool = False
@@ -39,7 +40,7 @@ class Settings:
         """What decides how an output comes out: a change makes earlier outputs out of date."""
         if self.command == COMPRESS:
             return {"command": COMPRESS, "weights_digest": self.weights_digest, "mono": self.mono,
-                    "to": self.shard_format or "hac"}  # fmt: skip
+                    "to": self.shard_format or "hac", **({"best": True} if self.best else {})}  # fmt: skip
         return {"command": DECOMPRESS, "to": self.extension}
 
 

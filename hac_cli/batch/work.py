@@ -100,7 +100,7 @@ def _code(item: Item, settings: Settings, source: Folder, target: Folder) -> Fac
         _refuse_same_file(path, target, item.target)
         with target.writing(item.target) as temporary:
             if settings.command == COMPRESS:
-                result = compress(path, temporary, model=settings.model, mono=settings.mono)
+                result = compress(path, temporary, model=settings.model, mono=settings.mono, best=settings.best)
             else:
                 result = decompress(path, temporary, format=settings.extension)
             return {**facts, **_facts(result), **_output(temporary)}
@@ -175,7 +175,7 @@ def _make_shard(job: Job, settings: Settings, source: Folder, target: Folder) ->
             from hac_cli import compress
 
             sink = io.BytesIO()
-            result = compress(path, sink, model=settings.model, mono=settings.mono)
+            result = compress(path, sink, model=settings.model, mono=settings.mono, best=settings.best)
             made[item.name] = tokens.from_hac(item.name, result.model, sink.getvalue())
             return {**facts, "unchanged": False, **_facts(result)}
 

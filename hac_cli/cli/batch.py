@@ -60,6 +60,7 @@ def batch_options(command: Command) -> Command:
 @batch.command("compress")
 @click.option("--model", metavar="NAME", help="The model to code with, one of `hac models`.")
 @click.option("--mono", is_flag=True, help="Mix all channels down to one.")
+@click.option("--best", is_flag=True, help="Sound better at the same bitrate: try what tokens decode to. Slow.")
 @click.option("--to", "shard_format", type=click.Choice(["npz", "parquet", "jsonl"]),
               help="Write tokens in shards, for machine learning, and not .hac files.")  # fmt: skip
 @click.option("--shard-size", "shard_megabytes", metavar="MB", type=click.IntRange(min=1), default=SHARD_MEGABYTES,
@@ -67,7 +68,14 @@ def batch_options(command: Command) -> Command:
 @batch_options
 @click.pass_obj
 def batch_compress(
-    console: Console, /, model: str | None, mono: bool, shard_format: str | None, shard_megabytes: int, **options: Any
+    console: Console,
+    /,
+    model: str | None,
+    mono: bool,
+    best: bool,
+    shard_format: str | None,
+    shard_megabytes: int,
+    **options: Any,
 ) -> None:
     """Compress the recordings of SRC into DST.
 
@@ -77,7 +85,7 @@ def batch_compress(
 
     Without --include and --files-from, files are recordings by their extensions.
     """
-    settings = _settings("compress", model, options, mono=mono, shard_format=shard_format)
+    settings = _settings("compress", model, options, mono=mono, best=best, shard_format=shard_format)
     _run(console, settings, shard_megabytes, **options)
 
 

@@ -27,6 +27,7 @@ _TIME_LIMIT = 120.0
 @click.option("--model", "models", metavar="NAME", multiple=True, help="A model to measure; may be repeated.")
 @click.option("--weights", metavar="FILE", type=_EXISTING,
               help="Measure these weights, which are not released, in the model's place.")  # fmt: skip
+@click.option("--best", is_flag=True, help="Measure `hac compress --best` as well, which is slow.")
 @click.option("--codecs", "codec_files", metavar="FILE.toml", type=_EXISTING, multiple=True,
               help="More codecs, as command templates; may be repeated.")  # fmt: skip
 @click.option("--only", metavar="TEXT", multiple=True,
@@ -109,7 +110,10 @@ def _choose_coders(options: dict[str, Any]) -> tuple[list[Coder], dict[str, str]
         raise UsageError("--weights stands for one model; name one --model at most")
     files = [baselines.BUILT_IN, *options["codec_files"]]
     commands = [coder for file in files for coder in baselines.read(file, options["time_limit"])]
-    coders: list[Coder] = [HacCoder(released.find(name).name, options["weights"]) for name in names]
+    ways = (False, True) if options["best"] else (False,)
+    coders: list[Coder] = [
+        HacCoder(released.find(name).name, options["weights"], best) for name in names for best in ways
+    ]
     coders += commands
     if twice := {coder.name for coder in coders if [other.name for other in coders].count(coder.name) > 1}:
         raise UsageError(f"there are two codecs of the name {sorted(twice)[0]}; rename one")

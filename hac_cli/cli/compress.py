@@ -22,6 +22,7 @@ from hac_cli.errors import InputError
 @click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @click.option("--live", is_flag=True, help="Code every block at once, in blocks of 80 ms unless --block is given.")
+@click.option("--best", is_flag=True, help="Sound better at the same bitrate: try what tokens decode to. Slow.")
 @click.option("--block", type=seconds, metavar="TIME", help="Audio in a block, such as 40ms; 2s unless told.")
 @recursive_option
 @engine_options
@@ -38,6 +39,7 @@ def compress(
     no_metadata: bool,
     force: bool,
     live: bool,
+    best: bool,
     block: float | None,
     engine: str,
     threads: int,
@@ -70,6 +72,7 @@ def compress(
                     mono=mono,
                     payload=payload,
                     live=live,
+                    best=best,
                     frames_per_block=frames_per_block,
                     engine=engine,
                     threads=threads,

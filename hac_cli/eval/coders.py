@@ -53,57 +53,68 @@ class HacCoder:
 
     model: str
     weights: Path | None = None
+    best: bool = False
     format: str = "wav"
     sample_rate: int = SAMPLE_RATE
     extension: str = ".hac"
 
     @property
     def name(self) -> str:
-        return f"HAC {self.model}"
+        return f"HAC {self.model}{' --best' if self.best else ''}"
 
     @property
     def definition(self) -> dict[str, Any]:
+        best = {"best": True} if self.best else {}
         if self.weights is None:
-            return {"model": self.model, "digest": released.find(self.model).digest[:16]}
+            return {"model": self.model, "digest": released.find(self.model).digest[:16], **best}
         try:
             digest = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:16]
         except OSError as error:
             raise InputError(f"can't be read: {(error.strerror or str(error)).lower()}", str(self.weights)) from None
-        return {"model": self.model, "weights": self.weights.name, "digest": digest}
+        return {"model": self.model, "weights": self.weights.name, "digest": digest, **best}
 
     @property
     def commands(self) -> tuple[str, str] | None:
         if self.weights is not None:
             return None
-        return f"{_HAC} compress -q -f --model {self.model} {{in}} {{out}}", f"{_HAC} decompress -q -f {{in}} {{out}}"
+        return f"{self._compress} -f {{in}} {{out}}", f"{_HAC} decompress -q -f {{in}} {{out}}"
 
     @property
     def pipe(self) -> list[str]:
         """The command that compresses standard input to standard output."""
-        return shlex.split(f"{_HAC} compress -q --model {self.model} - -")
+        return shlex.split(f"{self._compress} - -")
+
+    @property
+    def _compress(self) -> str:
+        return f"{_HAC} compress -q --model {self.model}{' --best' if self.best else ''}"
 
     def code(self, audio: Samples) -> Coded:
         if self.weights is not None:
-            return _code_unreleased(self.weights, audio)
+            return _code_unreleased(self.weights, audio, self.best)
         from hac_cli import recordings
 
         raw = RawFormat.parse(f"{SAMPLE_RATE}:1:f32")
         recording, file, decoded = io.BytesIO(), io.BytesIO(), io.BytesIO()
         recording.write(audio.astype("<f4").tobytes())
         recording.seek(0)
-        result = recordings.compress(recording, file, model=self.model, raw=raw)
+        result = recordings.compress(recording, file, model=self.model, raw=raw, best=self.best)
         file.seek(0)
         recordings.decompress(file, decoded, raw=raw)
         return Coded(np.frombuffer(decoded.getvalue(), "<f4"), result.file_bytes, result.payload_bytes)
 
 
-def _code_unreleased(weights: Path, audio: Samples) -> Coded:
+def _code_unreleased(weights: Path, audio: Samples, best: bool) -> Coded:
     """Without a file: a .hac header can only name weights that are released."""
     from hac_cli.codec import DecoderStream, EncoderStream
     from hac_cli.model.engine import load_weights
 
     engine = load_weights(weights)
-    encoder, decoder = EncoderStream(engine), DecoderStream(engine)
+    encoder: Any = EncoderStream(engine)
+    if best:
+        from hac_cli.search import SearchingStream
+
+        encoder = SearchingStream(load_weights(weights, "torch").network)  # type: ignore[attr-defined]
+    decoder = DecoderStream(engine)
     tokens = np.concatenate([encoder.push(audio[None]), encoder.flush()], 1)
     decoded = np.concatenate([decoder.push(tokens), decoder.flush()], 1)[0, : len(audio)]
     return Coded(decoded, None, tokens.size * engine.config.bits_per_token / 8)

@@ -69,11 +69,12 @@ class Codec(nn.Module):
         audio, state = self.decoder(signs, state)
         return audio[..., 0] * self.input_scale.scale, state
 
-    def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """Audio ``[B, T]`` to its reconstruction (delayed by the look-ahead) and the latents."""
+    def forward(self, audio: Tensor, curvature: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Audio ``[B, T]`` to its reconstruction (delayed by the look-ahead) and the latents; ``curvature`` is
+        ``binarize``'s."""
         batch = audio.shape[0]
         latents, _ = self.encode(audio, self.fresh_encoder(batch))
-        output, _ = self.decode(binarize(latents), self.fresh_decoder(batch))
+        output, _ = self.decode(binarize(latents, curvature), self.fresh_decoder(batch))
         return output, latents
 
 

@@ -6,17 +6,39 @@ token is latent i: 1 when the latent is greater than 0. There is no codebook; th
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from hac_cli.model.parallel import shared_mean
 
 
-def binarize(latents: Tensor) -> Tensor:
-    """Latents ``[B, F, D]`` to signs -1 and +1 (0 gives -1); the gradient is that of ``tanh`` (straight through)."""
-    soft = torch.tanh(latents)
-    hard = torch.where(latents > 0, 1.0, -1.0).to(soft.dtype)
-    return soft + (hard - soft).detach()
+def binarize(latents: Tensor, curvature: float = 0.0) -> Tensor:
+    """Latents ``[B, F, D]`` to signs -1 and +1 (0 gives -1); the gradient is that of ``tanh`` (straight through).
+
+    A loss that is curved likes a bit to be less than it is, whichever it is, and so pulls latents to 0, where their signs
+    are chance. ``curvature``, in mean gradients of the frame, is what of that pull is taken off again.
+    """
+    signs: Tensor = _Signs.apply(latents, curvature)
+    return signs
+
+
+class _Signs(torch.autograd.Function):
+    @staticmethod
+    def forward(latents: Tensor, curvature: float) -> Tensor:
+        return torch.where(latents > 0, 1.0, -1.0).to(latents.dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[0], output)
+        ctx.curvature = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        latents, signs = ctx.saved_tensors
+        pull = ctx.curvature * gradient.abs().mean(-1, keepdim=True) * signs
+        return (gradient - pull) * (1 - torch.tanh(latents).square()), None
 
 
 def to_tokens(latents: Tensor) -> Tensor:

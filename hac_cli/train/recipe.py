@@ -114,13 +114,14 @@ class Recipe:
     """Everything that a training run is made of, but its data and its budget of time.
 
     ``precision``: bfloat16 autocast, float32, or what suits the device. ``large``: the network may have more
-    parameters than a release.
+    parameters than a release. ``curvature``: how much of what pulls latents to 0 is taken off, see ``quantizer``.
     """
 
     seed: int = 0
     max_steps: int = 1_000_000
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     large: bool = False
+    curvature: float = 0.0
     model: ModelConfig = field(default_factory=ModelConfig)
     crops: CropSettings = field(default_factory=CropSettings)
     losses: LossWeights = field(default_factory=LossWeights)

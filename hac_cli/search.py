@@ -1,0 +1,156 @@
+"""Analysis by synthesis: tokens chosen by what they decode to, as CELP coders choose theirs.
+
+An encoder of one pass has to guess what its tokens will sound like together. Here the decoder is listened to: from the
+encoder's latents on, a few steps down the gradient of losses on the decoded audio turn over a tenth of the bits. The
+decoder, the file and the bitrate are the same. It takes torch, and about as long as the recording.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hac_cli.losses.envelope import EnvelopeLoss
+from hac_cli.losses.loudness import LoudnessLoss
+from hac_cli.losses.spectral import SpectralLoss, normalize_level, waveform_loss
+from hac_cli.model.layers import State
+from hac_cli.model.network import Codec
+from hac_cli.model.quantizer import binarize, to_tokens
+from hac_cli.model.stream import frames_for
+
+WINDOW, AHEAD, BEHIND = 3.0, 0.5, 0.5
+"""Seconds that are decided at a time, that are tried with them but decided later, and that are listened to before."""
+
+STEPS = 16
+RATE = 0.3  # of Adam at first; latents are 4 at the median, and one in five of speech is next to 0
+BETAS = (0.5, 0.9)
+
+
+class Listener(nn.Module):
+    """What is minimized: the losses of training without discriminators, weighted on held-out speakers."""
+
+    def __init__(self, sample_rate: int) -> None:
+        super().__init__()
+        self.spectral = SpectralLoss(sample_rate=sample_rate, linear_weight=0.5, log_floor=0.003)
+        self.envelope, self.loudness = EnvelopeLoss(sample_rate), LoudnessLoss(sample_rate)
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Distance of signals ``[1, T]``."""
+        output, target = normalize_level(output, target)
+        heard: Tensor = self.spectral(output, target) + 3.0 * self.envelope(output, target)
+        return heard + self.loudness(output, target) + waveform_loss(output, target)
+
+
+@dataclass
+class _Channel:
+    """One channel's stream. ``latents`` are those of frames that are not decided yet, ``due`` the audio that they
+    should decode to; ``heard`` is decoded audio before it, and ``meant`` what that should have been."""
+
+    encoder: State
+    decoder: State
+    latents: Tensor
+    due: Tensor
+    heard: Tensor
+    meant: Tensor
+
+
+class SearchingStream:
+    """As ``EncoderStream``: audio ``[channels, samples]`` at the codec's rate to tokens ``[channels, frames, 1]``."""
+
+    def __init__(self, network: Codec, channels: int = 1, steps: int = STEPS) -> None:
+        self.network, self.config, self.steps = network.requires_grad_(False), network.config, steps
+        self.device = network.input_scale.scale.device
+        self.listener = Listener(self.config.sample_rate).to(self.device)
+        self.window, self.ahead = (round(t * self.config.frame_rate) for t in (WINDOW, AHEAD))
+        self.pending = np.zeros((channels, 0), np.float32)
+        self.samples = self.frames = 0
+        self.channels = [self._fresh() for _ in range(channels)]
+
+    def _fresh(self) -> _Channel:
+        def silence(*shape: int) -> Tensor:
+            return torch.zeros(1, *shape, device=self.device)
+
+        behind = round(BEHIND * self.config.sample_rate)
+        return _Channel(
+            self.network.fresh_encoder(1), self.network.fresh_decoder(1), silence(0, self.config.bits_per_token),
+            silence(self.config.look_ahead), silence(behind), silence(behind),
+        )  # fmt: skip
+
+    def push(self, audio: np.ndarray) -> np.ndarray:
+        """Takes samples, gives the tokens that are decided: int32, often none."""
+        self.samples += audio.shape[1]
+        return self._consume(audio)
+
+    def flush(self) -> np.ndarray:
+        """The tokens still due: the stream is over."""
+        hop, done = self.config.hop_length, self.frames
+        frames = frames_for(self.samples, hop, self.config.look_ahead) - done
+        undecided = self.channels[0].latents.shape[1] if self.channels else 0
+        silence = max(0, (frames - undecided) * hop - self.pending.shape[1])
+        parts = [self._consume(np.zeros((len(self.pending), silence), np.float32))]
+        if frames > parts[0].shape[1]:
+            parts.append(self._decide(frames - parts[0].shape[1]))
+        return np.concatenate(parts, 1)
+
+    def _consume(self, audio: np.ndarray) -> np.ndarray:
+        audio = np.concatenate([self.pending, audio], 1)
+        hop, need = self.config.hop_length, self.window + self.ahead
+        parts = [np.zeros((len(audio), 0, 1), np.int32)]
+        while whole := min(audio.shape[1] // hop, need - self.channels[0].latents.shape[1]):
+            for channel, samples in zip(self.channels, audio[:, : whole * hop], strict=True):
+                self._analyse(channel, samples)
+            audio = audio[:, whole * hop :]
+            if self.channels[0].latents.shape[1] == need:
+                parts.append(self._decide(self.window))
+        self.pending = audio
+        return np.concatenate(parts, 1)
+
+    @torch.no_grad()
+    def _analyse(self, channel: _Channel, samples: np.ndarray) -> None:
+        """What the encoder alone would say of whole frames."""
+        audio = torch.from_numpy(np.array(samples[None], np.float32)).to(self.device)
+        latents, channel.encoder = self.network.encode(audio, channel.encoder)
+        channel.latents = torch.cat([channel.latents, latents], 1)
+        channel.due = torch.cat([channel.due, audio], 1)
+
+    def _decide(self, frames: int) -> np.ndarray:
+        """The next tokens of all channels."""
+        self.frames += frames
+        return np.concatenate([self._search(channel, frames) for channel in self.channels])
+
+    def _search(self, channel: _Channel, frames: int) -> np.ndarray:
+        """Decides ``frames``, trying whatever comes after them as well."""
+        latents = self._improved(channel)
+        decided, channel.latents = latents.split([frames, latents.shape[1] - frames], 1)
+        with torch.no_grad():
+            audio, channel.decoder = self.network.decode(binarize(decided), channel.decoder)
+        behind = channel.heard.shape[1]
+        channel.heard = torch.cat([channel.heard, audio], 1)[:, -behind:]
+        meant, channel.due = channel.due.split([audio.shape[1], channel.due.shape[1] - audio.shape[1]], 1)
+        channel.meant = torch.cat([channel.meant, meant], 1)[:, -behind:]
+        return to_tokens(decided).to(torch.int32).cpu().numpy()
+
+    def _improved(self, channel: _Channel) -> Tensor:
+        """Latents whose signs sound better, or those there were where nothing does."""
+        target = torch.cat([channel.meant, channel.due], 1)[:, : channel.meant.shape[1] + self._samples(channel)]
+        latents = channel.latents.clone().requires_grad_()
+        optimizer = torch.optim.Adam([latents], RATE, BETAS)
+        best = float("inf")
+        chosen = channel.latents
+        for step in range(self.steps + 1):
+            audio, _ = self.network.decode(binarize(latents), channel.decoder)
+            loss = self.listener(torch.cat([channel.heard, audio], 1), target)
+            if loss.item() < best:
+                best, chosen = loss.item(), latents.detach().clone()
+            if step == self.steps:
+                break
+            optimizer.param_groups[0]["lr"] = RATE * (1 - step / self.steps)
+            (latents.grad,) = torch.autograd.grad(loss, latents)
+            optimizer.step()
+        return chosen
+
+    def _samples(self, channel: _Channel) -> int:
+        return channel.latents.shape[1] * self.config.hop_length
