@@ -60,8 +60,8 @@ class _Channel:
 class SearchingStream:
     """As ``EncoderStream``: audio ``[channels, samples]`` at the codec's rate to tokens ``[channels, frames, 1]``."""
 
-    def __init__(self, network: Codec, channels: int = 1, steps: int = STEPS) -> None:
-        self.network, self.config, self.steps = network.requires_grad_(False), network.config, steps
+    def __init__(self, network: Codec, channels: int = 1) -> None:
+        self.network, self.config = network.requires_grad_(False), network.config
         self.device = network.input_scale.scale.device
         self.listener = Listener(self.config.sample_rate).to(self.device)
         self.window, self.ahead = (round(t * self.config.frame_rate) for t in (WINDOW, AHEAD))
@@ -82,39 +82,39 @@ class SearchingStream:
     def push(self, audio: np.ndarray) -> np.ndarray:
         """Takes samples, gives the tokens that are decided: int32, often none."""
         self.samples += audio.shape[1]
-        return self._consume(audio)
-
-    def flush(self) -> np.ndarray:
-        """The tokens still due: the stream is over."""
-        hop, done = self.config.hop_length, self.frames
-        frames = frames_for(self.samples, hop, self.config.look_ahead) - done
-        undecided = self.channels[0].latents.shape[1] if self.channels else 0
-        silence = max(0, (frames - undecided) * hop - self.pending.shape[1])
-        parts = [self._consume(np.zeros((len(self.pending), silence), np.float32))]
-        if frames > parts[0].shape[1]:
-            parts.append(self._decide(frames - parts[0].shape[1]))
-        return np.concatenate(parts, 1)
-
-    def _consume(self, audio: np.ndarray) -> np.ndarray:
         audio = np.concatenate([self.pending, audio], 1)
-        hop, need = self.config.hop_length, self.window + self.ahead
         parts = [np.zeros((len(audio), 0, 1), np.int32)]
-        while whole := min(audio.shape[1] // hop, need - self.channels[0].latents.shape[1]):
-            for channel, samples in zip(self.channels, audio[:, : whole * hop], strict=True):
-                self._analyse(channel, samples)
-            audio = audio[:, whole * hop :]
-            if self.channels[0].latents.shape[1] == need:
-                parts.append(self._decide(self.window))
+        # whole windows, whatever the caller's pieces: other matrix products round differently
+        while audio.shape[1] >= (needed := (self.window + self.ahead - self.undecided) * self.config.hop_length):
+            self._analyse(audio[:, :needed])
+            parts.append(self._decide(self.window))
+            audio = audio[:, needed:]
         self.pending = audio
         return np.concatenate(parts, 1)
 
+    def flush(self) -> np.ndarray:
+        """The tokens still due: the stream is over."""
+        hop = self.config.hop_length
+        frames = frames_for(self.samples, hop, self.config.look_ahead) - self.frames
+        if not frames:
+            return np.zeros((len(self.channels), 0, 1), np.int32)
+        missing = max(0, (frames - self.undecided) * hop - self.pending.shape[1])
+        self._analyse(np.pad(self.pending, ((0, 0), (0, missing))))
+        return self._decide(frames)
+
+    @property
+    def undecided(self) -> int:
+        """Frames that the encoder has seen, and that have no tokens yet."""
+        return self.channels[0].latents.shape[1]
+
     @torch.no_grad()
-    def _analyse(self, channel: _Channel, samples: np.ndarray) -> None:
+    def _analyse(self, audio: np.ndarray) -> None:
         """What the encoder alone would say of whole frames."""
-        audio = torch.from_numpy(np.array(samples[None], np.float32)).to(self.device)
-        latents, channel.encoder = self.network.encode(audio, channel.encoder)
-        channel.latents = torch.cat([channel.latents, latents], 1)
-        channel.due = torch.cat([channel.due, audio], 1)
+        for channel, samples in zip(self.channels, audio, strict=True):
+            piece = torch.from_numpy(np.array(samples[None], np.float32)).to(self.device)
+            latents, channel.encoder = self.network.encode(piece, channel.encoder)
+            channel.latents = torch.cat([channel.latents, latents], 1)
+            channel.due = torch.cat([channel.due, piece], 1)
 
     def _decide(self, frames: int) -> np.ndarray:
         """The next tokens of all channels."""
@@ -140,14 +140,14 @@ class SearchingStream:
         optimizer = torch.optim.Adam([latents], RATE, BETAS)
         best = float("inf")
         chosen = channel.latents
-        for step in range(self.steps + 1):
+        for step in range(STEPS + 1):
             audio, _ = self.network.decode(binarize(latents), channel.decoder)
             loss = self.listener(torch.cat([channel.heard, audio], 1), target)
             if loss.item() < best:
                 best, chosen = loss.item(), latents.detach().clone()
-            if step == self.steps:
+            if step == STEPS:
                 break
-            optimizer.param_groups[0]["lr"] = RATE * (1 - step / self.steps)
+            optimizer.param_groups[0]["lr"] = RATE * (1 - step / STEPS)
             (latents.grad,) = torch.autograd.grad(loss, latents)
             optimizer.step()
         return chosen

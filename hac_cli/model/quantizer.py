@@ -17,8 +17,8 @@ from hac_cli.model.parallel import shared_mean
 def binarize(latents: Tensor, curvature: float = 0.0) -> Tensor:
     """Latents ``[B, F, D]`` to signs -1 and +1 (0 gives -1); the gradient is that of ``tanh`` (straight through).
 
-    A loss that is curved likes a bit to be less than it is, whichever it is, and so pulls latents to 0, where their signs
-    are chance. ``curvature``, in mean gradients of the frame, is what of that pull is taken off again.
+    A loss that is curved likes a bit to be less than it is, whichever it is, and so pulls latents to 0, where their
+    signs are chance. ``curvature``, in mean gradients of the frame, is what of that pull is taken off again.
     """
     signs: Tensor = _Signs.apply(latents, curvature)
     return signs

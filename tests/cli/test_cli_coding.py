@@ -39,6 +39,17 @@ def test_there_and_back(call, folder, talk):
     assert stat.S_IMODE((folder / "talk.wav").stat().st_mode) == 0o666 & ~umask
 
 
+def test_best(call, folder, talk, talk_hac):
+    """Other tokens, for the same decoder."""
+    assert call("compress", "-q", "--best", talk, "best.hac") == (0, "", "")
+    assert (folder / "best.hac").read_bytes() != talk_hac.read_bytes()
+    assert call("decompress", "-q", "best.hac") == (0, "", "")
+    assert samples_of("best.wav").shape == (1, TALK_SAMPLES)
+    assert call("compress", "--best", "--live", talk, "none.hac")[0] == 2
+    assert call("batch", "compress", "-q", "-j1", "--best", talk.parent, "dst") == (0, "", "")
+    assert (folder / "dst" / "talk.hac").exists()
+
+
 def test_overwriting_keeps_links_and_permissions(call, folder, talk_hac):
     (folder / "old.wav").write_bytes(b"old")
     (folder / "old.wav").chmod(0o600)

@@ -51,6 +51,14 @@ def test_the_gradient_passes_straight_through():
     torch.testing.assert_close(latents.grad, 1 - torch.tanh(latents.detach()) ** 2)
 
 
+def test_what_pulls_latents_to_zero_is_taken_off():
+    """Bits of the loss (bit - 0.3)²: the plain gradient leads latents back to 0, from both sides."""
+    latents = torch.tensor([[[-0.1, 0.1]]], requires_grad=True)
+    for curvature, signs in ((0.0, [-1, 1]), (1.5, [1, -1])):
+        (gradient,) = torch.autograd.grad((binarize(latents, curvature) - 0.3).square().sum(), latents)
+        assert torch.sign(gradient).flatten().tolist() == signs
+
+
 def test_quantizer_terms_know_good_bits_from_bad():
     torch.manual_seed(0)
     good = 20 * torch.where(torch.rand(1, 4000, 18) > 0.5, 1.0, -1.0)

@@ -1,0 +1,51 @@
+"""Analysis by synthesis: the tokens that ``--best`` finds."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import hac_cli
+from hac_cli.codec import searching_stream
+from hac_cli.errors import UsageError
+from hac_cli.eval import metrics
+
+SPEECH, _ = soundfile.read(Path(__file__).parents[2] / "samples" / "speech.wav", dtype="float32")
+
+
+def test_it_sounds_better():
+    """By measures other than those that were looked at, and by a large step."""
+    speech = SPEECH[:120_000]
+    fast, best = (hac_cli.decode(hac_cli.encode(speech, best=way), samples=len(speech))[0] for way in (False, True))
+    assert metrics.stoi(speech, best) > metrics.stoi(speech, fast) + 0.02
+    assert metrics.mel_distance(speech, best) < 0.95 * metrics.mel_distance(speech, fast)
+
+
+def test_pieces_of_any_size_give_the_same_tokens():
+    speech = np.stack([SPEECH[:100_000], SPEECH[20_000:120_000]])
+    stream = searching_stream(2)
+    sizes = np.random.default_rng(0).integers(1, 20_000, 30).cumsum()
+    parts = [stream.push(piece) for piece in np.split(speech, sizes[sizes < speech.shape[1]], axis=1)]
+    tokens = np.concatenate([*parts, stream.flush()], 1)
+    assert np.array_equal(tokens, hac_cli.encode(speech, best=True))
+    assert sum(part.shape[1] for part in parts) == 225  # 3 s of the 4.2 that were there
+
+
+@pytest.mark.parametrize("samples", [0, 1, 320, 321, 83_999, 84_000, 84_001])
+def test_every_length_comes_back(samples, monkeypatch):
+    monkeypatch.setattr("hac_cli.search.STEPS", 1)
+    assert hac_cli.decode(hac_cli.encode(SPEECH[:samples], best=True), samples=samples).shape == (1, samples)
+    assert hac_cli.encode(SPEECH[:samples], best=True).shape == hac_cli.encode(SPEECH[:samples]).shape
+
+
+def test_silence_stays_silent():
+    silence = np.zeros(60_000, np.float32)
+    decoded = hac_cli.decode(hac_cli.encode(silence, best=True))
+    assert 20 * np.log10(np.sqrt(np.mean(decoded**2)) + 1e-9) < -60
+
+
+def test_it_is_not_for_live_audio():
+    with pytest.raises(UsageError, match="--live or --best"):
+        hac_cli.compress(io.BytesIO(), io.BytesIO(), live=True, best=True)
