@@ -135,7 +135,8 @@ class SearchingStream:
 
     def _improved(self, channel: _Channel) -> Tensor:
         """Latents whose signs sound better, or those there were where nothing does."""
-        target = torch.cat([channel.meant, channel.due], 1)[:, : channel.meant.shape[1] + self._samples(channel)]
+        due = channel.due[:, : channel.latents.shape[1] * self.config.hop_length]
+        target = torch.cat([channel.meant, due], 1)
         latents = channel.latents.clone().requires_grad_()
         optimizer = torch.optim.Adam([latents], RATE, BETAS)
         best = float("inf")
@@ -151,6 +152,3 @@ class SearchingStream:
             (latents.grad,) = torch.autograd.grad(loss, latents)
             optimizer.step()
         return chosen
-
-    def _samples(self, channel: _Channel) -> int:
-        return channel.latents.shape[1] * self.config.hop_length

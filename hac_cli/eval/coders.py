@@ -109,11 +109,13 @@ def _code_unreleased(weights: Path, audio: Samples, best: bool) -> Coded:
     from hac_cli.model.engine import load_weights
 
     engine = load_weights(weights)
-    encoder: Any = EncoderStream(engine)
+    encoder: Any
     if best:
         from hac_cli.search import SearchingStream
 
         encoder = SearchingStream(load_weights(weights, "torch").network)  # type: ignore[attr-defined]
+    else:
+        encoder = EncoderStream(engine)
     decoder = DecoderStream(engine)
     tokens = np.concatenate([encoder.push(audio[None]), encoder.flush()], 1)
     decoded = np.concatenate([decoder.push(tokens), decoder.flush()], 1)[0, : len(audio)]
