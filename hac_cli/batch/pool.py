@@ -66,7 +66,7 @@ class LocalPool:
                     try:
                         outcomes = worker.receive()
                     except (EOFError, OSError):
-                        outcomes = self._bury(worker)
+                        outcomes = self._bury(worker, any(other.ready for other in [*idle, *busy.values()]))
                         if not outcomes:
                             again.append(worker.job)
                     else:
@@ -82,10 +82,10 @@ class LocalPool:
             for worker in [*idle, *busy.values()]:
                 worker.end()
 
-    def _bury(self, worker: _Worker) -> list[Outcome]:
+    def _bury(self, worker: _Worker, others_start: bool) -> list[Outcome]:
         """What becomes of the job of a worker that died: its outcomes if that is the end of it, else nothing."""
         job, code = worker.job, worker.end()
-        if not worker.ready:
+        if not worker.ready and not others_start:  # a start that others manage was killed from outside
             raise HacError(f"a worker can't start (exit code {code}); try hac compress on a single file")
         target = open_folder(self._settings.target)
         for item in job.items:
