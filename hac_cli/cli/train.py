@@ -19,7 +19,7 @@ from hac_cli.cli.console import Console, common_options
 @click.option("--max-minutes", type=click.FloatRange(min=0, min_open=True), required=True,
               help="Time to train for; the learning rate falls to its end over it.")  # fmt: skip
 @click.option("--start-from", metavar="CHECKPOINT", type=click.Path(path_type=Path),
-              help="Begin with the generator of another run's checkpoint, or of a release (.safetensors).")  # fmt: skip
+              help="Begin with the networks of another run's checkpoint, or of a release (.safetensors).")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on where the run in DIR was stopped.")
 @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, ...; without, a GPU where there is one.")
 @click.option("--no-compile", is_flag=True, help="Don't compile the network first (starts at once, runs slower).")

@@ -32,10 +32,10 @@ def mel_filters(bins: int, mels: int, sample_rate: int) -> Tensor:
 class SpectralLoss(nn.Module):
     """Mean distance of log and of linear spectrograms over several windows.
 
-    With ``mels`` the power is pooled into mel bands first (more bands for longer windows); without, every STFT
-    bin counts. The log part hears quiet detail, the linear part (spectral convergence, Arık et al., 2018) loud
-    detail. The gradient of a log is that of 1/magnitude, so the quietest bins would drown the rest: ``log_floor``,
-    relative to the usual magnitude (0.02: -34 dB), is what a bin counts as at least.
+    With ``mels`` the power is pooled into mel bands first (more bands for longer windows); without, or for a window
+    of 0 bands, every STFT bin counts. The log part hears quiet detail, the linear part (spectral convergence, Arık et
+    al., 2018) loud detail. The gradient of a log is that of 1/magnitude, so the quietest bins would drown the rest:
+    ``log_floor``, relative to the usual magnitude (0.02: -34 dB), is what a bin counts as at least.
     """
 
     def __init__(
@@ -47,11 +47,12 @@ class SpectralLoss(nn.Module):
         log_floor: float = 0.02,
     ) -> None:
         super().__init__()
-        self.windows, self.linear_weight, self.log_floor, self.pooled = windows, linear_weight, log_floor, bool(mels)
-        for index, window in enumerate(windows):
+        self.windows, self.linear_weight, self.log_floor = windows, linear_weight, log_floor
+        self.mels = dict(zip(windows, mels or [0] * len(windows), strict=True))
+        for window in windows:
             self.register_buffer(f"window{window}", torch.hann_window(window), persistent=False)
-            if mels:
-                filters = mel_filters(window // 2 + 1, mels[index], sample_rate)
+            if self.mels[window]:
+                filters = mel_filters(window // 2 + 1, self.mels[window], sample_rate)
                 # each row twice: one product sums the two parts of a bin and the bins of a band
                 self.register_buffer(f"bands{window}", filters.repeat_interleave(2, 0), persistent=False)
 
@@ -62,7 +63,10 @@ class SpectralLoss(nn.Module):
         padded = F.pad(signal[:, None], (window // 2, window // 2), mode="reflect")[:, 0]
         spectrum = torch.fft.rfft(padded.unfold(1, window, window // 4) * taper)
         squares = torch.view_as_real(spectrum).flatten(-2).square()  # real and imaginary parts in turn
-        power = squares @ getattr(self, f"bands{window}") if self.pooled else squares.unflatten(-1, (-1, 2)).sum(-1)
+        if self.mels[window]:
+            power = squares @ getattr(self, f"bands{window}")
+        else:
+            power = squares.unflatten(-1, (-1, 2)).sum(-1)
         return (power + 1e-9).sqrt()
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:

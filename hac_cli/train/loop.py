@@ -146,9 +146,10 @@ class Trainer:
         torch.set_rng_state(state["random"])
 
     def start_from(self, path: Path) -> None:
-        """Begins a new run with the averaged generator of another run, or a released one (``.safetensors``); nothing
-        else of that run is taken over. Where scaling differs, scales are measured anew: the network computes the same.
-        What a network of other strides or with noise has to begin with, ``refitted`` tells.
+        """Begins a new run with the averaged generator of another run and its discriminators if they are of the same
+        shape, or with a released generator (``.safetensors``); nothing else of that run is taken over. Where scaling
+        differs, scales are measured anew: the network computes the same. What a network of other strides or with noise
+        has to begin with, ``refitted`` tells.
 
         Raises ModelError if it is of another shape.
         """
@@ -161,6 +162,8 @@ class Trainer:
             model.load_state_dict(state["average"])
             if model.config.feature_scaling != config.feature_scaling:
                 model = self._unfolded(fold(model))
+            if self.learner.adversary and state["adversary"]:
+                self.learner.adversary.start_from(state["adversary"])
         try:
             for mine in (self.learner.model, self.learner.average):
                 mine.load_state_dict(refitted(model, mine.config))

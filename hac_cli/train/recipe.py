@@ -49,12 +49,17 @@ class BalancerSettings:
 
 @dataclass(frozen=True)
 class SpectralSettings:
-    """``mels``: bands for each window; none: every STFT bin counts. ``linear``: weight of the linear part."""
+    """``mels``: bands for each window; none, or 0 for a window: every STFT bin counts. ``linear``: weight of the
+    linear part."""
 
     windows: tuple[int, ...] = (128, 256, 512, 1024, 2048)
     mels: tuple[int, ...] = (12, 24, 48, 80, 120)
     linear: float = 0.5
     log_floor: float = 0.002
+
+    def __post_init__(self) -> None:
+        if self.mels and len(self.mels) != len(self.windows):
+            raise UsageError("[spectral] mels must be empty, or as many as windows")
 
 
 @dataclass(frozen=True)

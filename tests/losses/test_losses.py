@@ -45,6 +45,7 @@ DISTANCES = {
     "waveform": lambda: waveform_loss,
     "mel": lambda: lambda y, x: SpectralLoss((256, 512), (20, 30)).to(y.dtype)(y, x),
     "stft": lambda: lambda y, x: SpectralLoss((256, 512), ()).to(y.dtype)(y, x),
+    "mel and stft": lambda: lambda y, x: SpectralLoss((256, 512), (20, 0)).to(y.dtype)(y, x),
     "envelope": lambda: lambda y, x: EnvelopeLoss().to(y.dtype)(y, x),
     "loudness": lambda: lambda y, x: LoudnessLoss().to(y.dtype)(y, x),
     "features": feature_side,

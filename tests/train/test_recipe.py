@@ -29,6 +29,7 @@ def test_recipes_extend_and_refuse_unknown_keys(tmp_path):
         ("[model]\nfeature_scaling = 'var'", "has to be one of std, mean_abs"),
         ("[adversarial]\nkind = 'wasserstein'", "has to be one of hinge, least_squares"),
         ("[adversarial]\nsize = 'huge'", "size is 'huge'; known are cpu, full"),
+        ("[spectral]\nmels = [80, 0]", "mels must be empty, or as many as windows"),
         ("[spectral\n", "not valid TOML"),
     ],
 )
