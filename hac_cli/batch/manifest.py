@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from hac_cli.batch.job import Job, Outcome, Settings
-from hac_cli.batch.storage import explain_output, is_disk_full
+from hac_cli.batch.storage import explain_output, is_disk_full, shown
 from hac_cli.errors import OutputError, UsageError
 
 SCHEMA = "hac-batch-1"
@@ -55,8 +55,9 @@ class Manifest:
 
     def begin(self, settings: Settings) -> None:
         self._write({"schema": SCHEMA, "event": "run", "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                     "version": settings.version, "model": settings.model, "source": settings.source,
-                     "target": settings.target, "kind": settings.kind, "settings": settings.fingerprint()})  # fmt: skip
+                     "version": settings.version, "model": settings.model, "kind": settings.kind,
+                     "source": shown(settings.source), "target": shown(settings.target),
+                     "settings": settings.fingerprint()})  # fmt: skip
 
     def start(self, jobs: Iterable[Job]) -> None:
         """To be called before any of the jobs is begun; on return it would survive a power cut."""

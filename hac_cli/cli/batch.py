@@ -181,9 +181,11 @@ def _run(
 
 def _default_manifest(target: str) -> Path:
     from hac_cli.batch import manifest
+    from hac_cli.batch.storage import shown
 
     if "://" in target:
-        raise UsageError("a manifest can't be appended to there; name a file on this machine with --manifest", target)
+        raise UsageError("a manifest can't be appended to there; name a file on this machine with --manifest",
+                         shown(target))  # fmt: skip
     return Path(target, manifest.NAME)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hac_cli.audio import AudioWriter
 from hac_cli.container import Header, Writer
 from hac_cli.model import released
 
@@ -36,6 +38,16 @@ def make_hac(
         writer.write(np.random.default_rng(seed).integers(0, 1 << 18, (1, frames, 1)))
         writer.finish(samples)
     return path
+
+
+def write_talk(path: Path, samples: int = 4_000, channels: int = 1, sample_rate: int = 16_000) -> Path:
+    """A recording, in folders that are made. libsndfile opens it by a name that it knows, whatever it is to be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wave = 0.3 * np.sin(np.arange(samples) * np.arange(1, channels + 1)[:, None] / 20)
+    plain = path.with_name(f"plain-{os.urandom(4).hex()}{path.suffix}")
+    with AudioWriter(plain, sample_rate, channels, samples=samples) as writer:
+        writer.write(wave.astype(np.float32))
+    return plain.rename(path)
 
 
 def names(folder: Path) -> list[str]:

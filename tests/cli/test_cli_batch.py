@@ -12,25 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_tools import HAC, make_hac, names
+from cli_tools import HAC, make_hac, names, write_talk
 
 import hac_cli
-from hac_cli.audio import AudioReader, AudioWriter
+from hac_cli.audio import AudioReader
 from hac_cli.batch import manifest, tokens, work
 from hac_cli.batch.job import Item, Job, Settings
 from hac_cli.cli.app import run
 
 GOOD = {"plain.wav": 4_000, "a/b/deep.flac": 4_001, "new\nline 🎙.wav": 3_999, os.fsdecode(b"\xff\xfe.wav"): 100}
-
-
-def write_talk(path: Path, samples: int = 4_000, channels: int = 1) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    wave = 0.3 * np.sin(np.arange(samples) * np.arange(1, channels + 1)[:, None] / 20)
-    # libsndfile is given a name that it knows how to open, whatever the name is to be
-    plain = path.with_name(f"plain-{os.urandom(4).hex()}{path.suffix}")
-    with AudioWriter(plain, 16_000, channels, samples=samples) as writer:
-        writer.write(wave.astype(np.float32))
-    return plain.rename(path)
 
 
 def samples_of(path: Path) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Batches on a Dask cluster of real processes, and on an S3 server."""
+"""Batches on a Dask cluster of real processes."""
 
 from __future__ import annotations
 
@@ -12,24 +12,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
+from cli_tools import write_talk
 
 import hac_cli
-from hac_cli.audio import AudioWriter
 from hac_cli.batch import manifest
-from hac_cli.cli.app import run
 
 FILES = 40
 pytestmark = pytest.mark.slow
-
-
-def write_talk(path: Path, samples: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with AudioWriter(path, 24_000, 1, samples=samples) as writer:
-        writer.write((0.3 * np.sin(np.arange(samples) / 20)).astype(np.float32)[None])
 
 
 @contextlib.contextmanager
@@ -132,48 +123,3 @@ def test_the_scheduler_goes_away(tmp_path, start_hac, call):
     assert batch.returncode == 1
     assert call("batch", "compress", "-q", "-j1", tmp_path / "src", tmp_path / "dst") == (0, "", "")
     assert len(list((tmp_path / "dst").glob("*"))) == FILES + 1
-
-
-@pytest.fixture
-def store(monkeypatch) -> Iterator[Any]:
-    """A client of an S3 server with the bucket ``speech``."""
-    import boto3  # takes a second to load, which the fast tests needn't wait for
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    _, port = server.get_host_and_port()
-    for name, value in {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "a",
-                        "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="speech")
-    yield client
-    server.stop()
-
-
-def test_s3(store, tmp_path, call):
-    """From a bucket to a bucket, twice; then from there to a disk."""
-    bucket = "s3://speech"
-    for name, samples in (("in/one.wav", 4_000), ("in/deep/er/two 🎙.wav", 4_001)):
-        write_talk(tmp_path / "talk.wav", samples)
-        store.upload_file(str(tmp_path / "talk.wav"), "speech", name)
-    store.put_object(Bucket="speech", Key="in/text.wav", Body=b"no audio" * 100)
-    log = ("--manifest", tmp_path / "log.jsonl", "-j", "1")
-    code, _, errors = call("batch", "compress", *log, f"{bucket}/in", f"{bucket}/out")
-    assert code == 1 and "2 done, 1 failed" in errors and "hac: text.wav: is not audio" in errors
-    listed = {entry["Key"] for entry in store.list_objects_v2(Bucket="speech", Prefix="out/")["Contents"]}
-    assert listed == {"out/one.hac", "out/deep/er/two 🎙.hac"}
-    write_talk(tmp_path / "talk.wav", 4_001)
-    hac_cli.compress(tmp_path / "talk.wav", tmp_path / "alone.hac")
-    body = store.get_object(Bucket="speech", Key="out/deep/er/two 🎙.hac")["Body"].read()
-    assert body == (tmp_path / "alone.hac").read_bytes()
-
-    code, output, errors = call("batch", "compress", "-n", *log, f"{bucket}/in", f"{bucket}/out")
-    assert output == "text.wav -> text.hac\n" and "2 done before" in errors
-    store.upload_file(str(tmp_path / "talk.wav"), "speech", "in/one.wav")  # another recording now
-    assert "one.wav -> one.hac" in call("batch", "compress", "-n", *log, f"{bucket}/in", f"{bucket}/out")[1]
-    store.delete_object(Bucket="speech", Key="out/one.hac")
-    assert call("batch", "decompress", "-j1", f"{bucket}/out", tmp_path / "back")[0] == 0
-    assert (tmp_path / "back/deep/er/two 🎙.wav").stat().st_size == (tmp_path / "talk.wav").stat().st_size
-    assert run(["batch", "compress", "-n", "s3://none/in", str(tmp_path / "none")]) == 3
