@@ -78,13 +78,20 @@ def sftp(tmp_path, monkeypatch) -> Iterator[str]:
         key = asyncssh.generate_private_key("ssh-ed25519")
         return await asyncssh.create_server(Server, "127.0.0.1", 0, server_host_keys=[key], sftp_factory=True)
 
+    async def stop(server: Any) -> None:
+        server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:  # of connections that are still open
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
     monkeypatch.setenv("HOME", str(tmp_path))  # with no keys of the user's
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     server = asyncio.run_coroutine_threadsafe(start(), loop).result(30)
     yield f"sftp://me:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    loop.call_soon_threadsafe(server.close)
+    asyncio.run_coroutine_threadsafe(stop(server), loop).result(30)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
 
@@ -112,5 +119,5 @@ def test_sftp(sftp, tmp_path, call):
     for url, reason in ((f"{sftp}{tmp_path}/none", "there is no such folder"),
                         (sftp.replace("secret", "wrong"), "can't be reached"),
                         ("sftp://me:secret@127.0.0.1:1/in", "can't be reached")):  # fmt: skip
-        code, _, errors = call("batch", "compress", url, tmp_path / "none")
+        code, _, errors = call("batch", "compress", url, tmp_path / "elsewhere")
         assert code == 3 and reason in errors and "me:***@" in errors and errors.count("\n") == 1
