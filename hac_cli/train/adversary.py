@@ -69,12 +69,13 @@ class Adversary:
         }
 
     def start_from(self, state: dict[str, Any]) -> None:
-        """Begins with the discriminators of another run, which know more than new ones; stays as it is where they are
-        of another shape."""
+        """Begins with the discriminators of another run, which know more than new ones, and their moments; the settings
+        are this run's. Stays as it is where they are of another shape."""
         theirs = {name: value.shape for name, value in state["discriminators"].items()}
         if theirs == {name: value.shape for name, value in self.discriminators.state_dict().items()}:
             self.discriminators.load_state_dict(state["discriminators"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            mine = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": mine})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.discriminators.load_state_dict(state["discriminators"])

@@ -177,8 +177,9 @@ def test_discriminators_go_on_where_another_run_left_them(corpus, tmp_path):
     first = make_trainer(corpus, tmp_path / "first", ADVERSARIAL)
     first.run(quiet=True)
     learned = first.learner.adversary.discriminators.state_dict()
-    other = replace(ADVERSARIAL, adversarial=replace(ADVERSARIAL.adversarial, filter_bands=False))
-    for recipe, same in ((ADVERSARIAL, True), (other, False)):
+    slower, other = (replace(ADVERSARIAL, adversarial=replace(ADVERSARIAL.adversarial, **change))
+                     for change in ({"betas": (0.5, 0.9)}, {"filter_bands": False}))  # fmt: skip
+    for recipe, same in ((slower, True), (other, False)):
         after = make_trainer(corpus, tmp_path / f"{same}", recipe)
         after.start_from(first.checkpoint_path)
         adversary = after.learner.adversary
@@ -186,6 +187,7 @@ def test_discriminators_go_on_where_another_run_left_them(corpus, tmp_path):
         assert (mine.keys() == learned.keys() and all(torch.equal(mine[key], learned[key]) for key in mine)) is same
         assert bool(adversary.optimizer.state_dict()["state"]) is same
         assert adversary.joined_at is None  # they join when this run's recipe says
+        assert adversary.optimizer.param_groups[0]["betas"] == recipe.adversarial.betas
 
 
 def test_a_run_may_start_from_one_with_noise_or_without(corpus, tmp_path):
