@@ -6,6 +6,13 @@ name where there is one, and the command line prints ``hac: PATH: message``.
 
 from __future__ import annotations
 
+import re
+
+
+def shown(location: str) -> str:
+    """A path or URL for messages and records: a password in a URL is for nobody else to read."""
+    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", location)
+
 
 class HacError(Exception):
     """Base of every error that HAC raises on purpose. ``exit_code`` is the process's exit status."""
@@ -18,7 +25,7 @@ class HacError(Exception):
         self.path = path
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
+        return f"{shown(self.path)}: {self.message}" if self.path else self.message
 
 
 class UsageError(HacError):

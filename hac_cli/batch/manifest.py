@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from hac_cli.batch.job import Job, Outcome, Settings
-from hac_cli.batch.storage import explain_output, is_disk_full, shown
-from hac_cli.errors import OutputError, UsageError
+from hac_cli.batch.storage import explain_output, is_disk_full
+from hac_cli.errors import OutputError, UsageError, shown
 
 SCHEMA = "hac-batch-1"
 NAME = "hac-batch.jsonl"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from hac_cli.batch.job import Item, Job, Settings
 from hac_cli.batch.manifest import Record
-from hac_cli.batch.storage import Folder, shown
+from hac_cli.batch.storage import Folder
 from hac_cli.errors import UsageError
 
 REFUSE, SKIP, OVERWRITE = "refuse", "skip", "overwrite"
@@ -83,7 +83,7 @@ class Plan:
                 current = record.get("settings") == wanted
                 if not current and "shards" in (record.get("kind"), self._settings.kind):
                     raise UsageError("holds the outputs of other settings or models, which tokens in shards are not "
-                                     "mixed with; name another folder", shown(self._settings.target))  # fmt: skip
+                                     "mixed with; name another folder", self._settings.target)  # fmt: skip
             elif event == "start":
                 names = [(_pack(output),) for output in record["outputs"]]
                 self._database.executemany(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hac_cli.batch.storage import Entry, Folder, Problem, explain_input, explain_output, shown
+from hac_cli.batch.storage import Entry, Folder, Problem, explain_input, explain_output
 from hac_cli.errors import HacError, InputError, UsageError
 
 ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "memory"})
@@ -28,11 +28,11 @@ class RemoteFolder:
 
             self._system, root = url_to_fs(location)
         except (ImportError, ValueError) as error:
-            raise UsageError(
-                f"can't be reached: {error}; pip install 'hac-cli[remote]' may help", shown(location)
-            ) from error
+            raise UsageError(f"can't be reached: {error}; pip install 'hac-cli[remote]' may help", location) from error
         except Exception as error:  # some connect at once; every file system has errors of its own
-            raise InputError(f"can't be reached: {error}", shown(location)) from error
+            raise InputError(f"can't be reached: {error}", location) from error
+        # what it remembers may be older than what others wrote, and fills memory; some don't take this as an option
+        self._system.dircache.use_listings_cache = False
         self._root = str(root).rstrip("/")
         self._atomic = location.partition("://")[0] in ATOMIC
 
@@ -43,14 +43,13 @@ class RemoteFolder:
         """Raises InputError unless it is there."""
         with _as_input_error():
             if not self._system.isdir(self._root):
-                raise InputError("there is no such folder", shown(self.location))
+                raise InputError("there is no such folder", self.location)
 
     def files(self, report: Problem, leave_out: Folder | None = None) -> Iterator[Entry]:
         skipped = leave_out._root if isinstance(leave_out, RemoteFolder) else None
         if skipped == self._root:
             skipped = None
         with _as_input_error():
-            self._system.invalidate_cache()
             for folder, _, files in self._system.walk(self._root, detail=True):
                 if skipped is not None and f"{folder.rstrip('/')}/".startswith(f"{skipped}/"):
                     continue
@@ -67,7 +66,6 @@ class RemoteFolder:
     def _listing(self, folder: str) -> dict[str, Entry]:
         """The files of one folder: a question to a store costs as much for a thousand of them as for one."""
         try:
-            self._system.invalidate_cache()  # what it remembers may be older than what others wrote
             listed = self._system.ls(self._path(folder) if folder else self._root, detail=True)
         except (FileNotFoundError, NotADirectoryError):
             return {}

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -220,11 +219,6 @@ def explain_output(error: Exception) -> OutputError:
         return OutputError("stands where a folder is needed, or is one; name another target folder")
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return OutputError(f"can't be written: {reason[:1].lower() + reason[1:]}")
-
-
-def shown(location: str) -> str:
-    """A folder's location for messages and the manifest: a password in a URL is for nobody else to read."""
-    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", location)
 
 
 def safe_name(name: str) -> str:

@@ -181,11 +181,9 @@ def _run(
 
 def _default_manifest(target: str) -> Path:
     from hac_cli.batch import manifest
-    from hac_cli.batch.storage import shown
 
     if "://" in target:
-        raise UsageError("a manifest can't be appended to there; name a file on this machine with --manifest",
-                         shown(target))  # fmt: skip
+        raise UsageError("a manifest can't be appended to there; name a file on this machine with --manifest", target)
     return Path(target, manifest.NAME)
 
 
