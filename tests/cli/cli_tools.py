@@ -40,12 +40,12 @@ def make_hac(
     return path
 
 
-def write_talk(path: Path, samples: int = 4_000, channels: int = 1, sample_rate: int = 16_000) -> Path:
+def write_talk(path: Path, samples: int = 4_000, channels: int = 1) -> Path:
     """A recording, in folders that are made. libsndfile opens it by a name that it knows, whatever it is to be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     wave = 0.3 * np.sin(np.arange(samples) * np.arange(1, channels + 1)[:, None] / 20)
     plain = path.with_name(f"plain-{os.urandom(4).hex()}{path.suffix}")
-    with AudioWriter(plain, sample_rate, channels, samples=samples) as writer:
+    with AudioWriter(plain, TALK_RATE, channels, samples=samples) as writer:
         writer.write(wave.astype(np.float32))
     return plain.rename(path)
 
