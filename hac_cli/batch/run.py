@@ -82,7 +82,7 @@ def make_plan(
 ) -> Planned:
     """Looks at all inputs and at what ``records`` of earlier runs say. Writes nothing.
 
-    Raises UsageError if inputs and outputs don't go together, InputError if there is no source folder.
+    Raises UsageError if inputs and outputs don't go together.
     """
     plan = Plan(settings, open_folder(settings.target), existing)
     plan.remember(records)

@@ -53,7 +53,6 @@ def candidates(settings: Settings, selection: Selection, report: Problem) -> Ite
     Raises UsageError for names outside of the source folder.
     """
     source, target = open_folder(settings.source), open_folder(settings.target)
-    source.check()
     for entry in _entries(source, target, selection, report):
         base = posixpath.basename(entry.name)
         if base == manifest.NAME or is_temporary(base):

@@ -153,10 +153,12 @@ def _run(
     from hac_cli.batch import manifest as manifests
     from hac_cli.batch import plan, run
     from hac_cli.batch.selection import Selection
+    from hac_cli.batch.storage import open_folder
     from hac_cli.cli.batch_report import Report
 
     if force and skip_existing:
         raise UsageError("--force and --skip-existing say the opposite; leave one out")
+    open_folder(settings.source).check()  # before anything is made in DST
     existing = plan.OVERWRITE if force else plan.SKIP if skip_existing else plan.REFUSE
     path = manifest or _default_manifest(settings.target)
     report = Report(console, settings, as_json)

@@ -154,6 +154,7 @@ def test_refusals(line, code, message, call, folder, monkeypatch):
     assert result[0] == code, result
     assert result[2].startswith(message.format(folder)) and result[2].count("\n") == 1
     assert not (folder / "dst").is_dir() or names(folder / "dst") in ([], [manifest.NAME])
+    assert "is no folder" not in message or not (folder / "dst").exists()
 
 
 # -- the work itself, in this process ---------------------------------------------------------------------------
