@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 
 CLIP = Path(__file__).parent.parent / "samples" / "speech.wav"
-
+HAC = [sys.executable, "-m", "hac_cli"]
 
 STOPWATCH = """
 import resource, subprocess, sys, time
@@ -27,18 +27,18 @@ print(time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxr
 """
 
 
-def measured(*arguments: str) -> tuple[float, float, float]:
-    """Seconds by the clock and of a core, and peak MB of `hac ARGUMENTS`, run by a small process, whose own memory and
-    start don't count; with modules compiled, as they are wherever hac was installed."""
-    command = [sys.executable, "-c", STOPWATCH, sys.executable, "-m", "hac_cli", *arguments]
+def measured(*command: str) -> tuple[float, float, float]:
+    """Seconds by the clock and of a core, and peak MB of a command, run by a small process, whose own memory and start
+    don't count; with modules compiled, as they are wherever hac was installed."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    stopwatch = [sys.executable, "-c", STOPWATCH, *command]
+    result = subprocess.run(stopwatch, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     wall, core, memory = map(float, result.stdout.split())
     return wall, core, memory
 
 
-def fastest(runs: int, *arguments: str) -> tuple[float, float, float]:
-    return min(measured(*arguments) for _ in range(runs))
+def fastest(runs: int, *command: str) -> tuple[float, float, float]:
+    return min(measured(*command) for _ in range(runs))
 
 
 def main() -> None:
@@ -49,7 +49,10 @@ def main() -> None:
             wav, hac, back = (str(Path(folder) / name) for name in ("a.wav", "a.hac", "b.wav"))
             soundfile.write(wav, np.resize(speech, int(seconds * sample_rate)), sample_rate)
             runs = 3 if seconds <= 60 else 1
-            row = [fastest(runs, "compress", "-qf", wav, hac), fastest(runs, "decompress", "-qf", hac, back)]
+            row = [
+                fastest(runs, *HAC, "compress", "-qf", wav, hac),
+                fastest(runs, *HAC, "decompress", "-qf", hac, back),
+            ]
             assert soundfile.info(back).frames == soundfile.info(wav).frames
         cells = [f"{wall:12.2f} {core:8.2f} {seconds / wall:12.1f} {memory:6.0f}" for wall, core, memory in row]
         print(f"{seconds:7.0f} {cells[0]} {cells[1]}", flush=True)
