@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hac_cli.audio import ByteSource, ByteTarget, Source, Target
+from hac_cli.audio import ByteSource, ByteTarget, Source, Target, refuse_same_file
 from hac_cli.container import CODEC_SAMPLE_RATE, Header, Reader, Writer, needed_version
-from hac_cli.errors import HacError, UsageError
+from hac_cli.errors import HacError, OutputError, UsageError
 from hac_cli.predictors import for_header, open_reader
 
 
@@ -30,8 +31,10 @@ def cut(source: Source, target: Target, *, start: float = 0.0, duration: float |
     for, and on a whole sample (every frame does at 24 and 48 kHz, every third at 16 kHz): at most 14 or 40 ms earlier.
     Its first tenths of a second sound a little different from the whole, since the decoder starts afresh there.
 
-    Raises CorruptError at damage in what it reads, UsageError for a start behind the end.
+    Raises CorruptError at damage in what it reads, UsageError for a start behind the end, or a target that is the
+    source.
     """
+    refuse_same_file(source, target)
     with contextlib.closing(ByteSource(source)) as file, contextlib.closing(ByteTarget(target)) as sink:
         reader = open_reader(file)
         header, rate = reader.header, reader.header.sample_rate
@@ -72,42 +75,52 @@ def cat(sources: Sequence[Source], target: Target) -> list[float]:
     Each begins on the first frame behind the last one, so that between two of them there is what the look-ahead and
     the last frame's rest are worth: up to 40 ms of silence, or nearly, none of which is taken from either.
 
-    Raises CorruptError for any damage, UsageError where files don't fit together.
+    Raises CorruptError for any damage, UsageError where files don't fit together, or where one of them is the target.
     """
-    with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(contextlib.closing(ByteSource(source))) for source in sources]
-        sink = stack.enter_context(contextlib.closing(ByteTarget(target)))
-        readers = []
-        for file in files:
-            with _named_errors(file):
-                readers.append(open_reader(file))
-        header = readers[0].header
-        for number, reader in enumerate(readers, 1):
-            if _kind(reader.header) != _kind(header):
-                raise UsageError(f"file {number} has another model, sample rate or number of channels than the first")
-        writer = _new_writer(sink, readers[0])
+    kind = None
+    for source in sources:
+        refuse_same_file(source, target)
+        if isinstance(source, str | os.PathLike):  # all that can be looked at before anything is written
+            with _opened(source) as reader:
+                kind = _same_kind(kind, reader.header)
+    with contextlib.closing(ByteTarget(target)) as sink:
+        writer: Writer | None = None
         begins: list[float] = []
         frames = samples = 0
-        for file, reader in zip(files, readers, strict=True):
-            samples = frames * header.hop_length * header.sample_rate // CODEC_SAMPLE_RATE
-            begins.append(samples / header.sample_rate)
-            with _named_errors(file):
+        for source in sources:
+            with _opened(source) as reader:
+                header = reader.header
+                kind = _same_kind(kind, header)
+                writer = writer or _new_writer(sink, reader)
+                samples = frames * header.hop_length * header.sample_rate // CODEC_SAMPLE_RATE
+                begins.append(samples / header.sample_rate)
                 for block in reader:
                     writer.write(block.tokens)
                     frames += block.frames
-            assert reader.summary
-            samples += reader.summary.samples
+                assert reader.summary
+                samples += reader.summary.samples
+        assert writer
         writer.finish(samples)
         return begins
 
 
 @contextlib.contextmanager
-def _named_errors(file: ByteSource) -> Iterator[None]:
-    try:
-        yield
-    except HacError as error:
-        error.path = error.path or file.path or "standard input"
-        raise
+def _opened(source: Source) -> Iterator[Reader]:
+    """One of several files, whose name is in errors of its own."""
+    with contextlib.closing(ByteSource(source)) as file:
+        try:
+            yield open_reader(file)
+        except OutputError:
+            raise
+        except HacError as error:
+            error.path = error.path or file.path or "standard input"
+            raise
+
+
+def _same_kind(kind: tuple[object, ...] | None, header: Header) -> tuple[object, ...]:
+    if kind not in (None, _kind(header)):
+        raise UsageError("has another model, sample rate or number of channels than the others")
+    return _kind(header)
 
 
 def _kind(header: Header) -> tuple[object, ...]:

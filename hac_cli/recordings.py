@@ -19,6 +19,7 @@ from hac_cli.audio import (
     Resampler,
     Source,
     Target,
+    refuse_same_file,
     to_mono,
 )
 from hac_cli.codec import decoder_stream, encoder_stream, searching_stream
@@ -95,8 +96,9 @@ def compress(
     which takes torch and about as long as the recording.
 
     Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
-    unknown model, UsageError for what is to be both live and best.
+    unknown model, UsageError for what is to be both live and best, or a sink that is the source.
     """
+    refuse_same_file(source.path if isinstance(source, AudioReader) else source, sink)
     if live and best:
         raise UsageError("the best tokens take 3 s of audio to find; leave out either --live or --best")
     chosen = released.find(model)
@@ -175,8 +177,9 @@ def decompress(
 
     Raises CorruptError at the first damage without ``recover`` (what was written until then is incomplete), ModelError
     when the model, its weights or its predictor are not those the file was made with, OutputError for what can't be
-    written, UsageError for a start behind the end.
+    written, UsageError for a start behind the end, or a target that is the source.
     """
+    refuse_same_file(source, target)
     with contextlib.closing(ByteSource(source)) as file:
         damages: list[Damage] = []
         reader = predictors.open_reader(file, damages.append if recover else None)

@@ -11,7 +11,7 @@ from hac_cli.audio.pcm import RawFormat
 from hac_cli.audio.reader import AudioReader, to_mono
 from hac_cli.audio.resample import Resampler, resampled_length
 from hac_cli.audio.source import ByteSource, Source
-from hac_cli.audio.target import ByteTarget, Target
+from hac_cli.audio.target import ByteTarget, Target, refuse_same_file
 from hac_cli.audio.writer import AudioWriter
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Resampler",
     "Source",
     "Target",
+    "refuse_same_file",
     "resampled_length",
     "to_mono",
 ]

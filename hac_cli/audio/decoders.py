@@ -12,7 +12,7 @@ from hac_cli.audio.mp3 import PaddedFile, tells_its_length
 from hac_cli.audio.pcm import RawFormat, SampleFormat
 from hac_cli.audio.source import ByteSource
 from hac_cli.audio.tags import SNDFILE_TAGS
-from hac_cli.audio.wav import MAGIC_SIZE, UnsupportedWavError, is_wav, read_wav_header
+from hac_cli.audio.wav import MAGIC_SIZE, UnsupportedWavError, is_wav, read_wav_header, tags_behind
 from hac_cli.errors import InputError
 
 _NO_END = 1 << 62
@@ -50,7 +50,11 @@ def open_decoder(source: ByteSource, raw: RawFormat | None) -> Decoder:
         try:
             header = read_wav_header(source.read)
             layout = (header.sample_rate, header.channels, header.sample_format)
-            return PcmDecoder(source, "WAV", *layout, header.data_size, header.tags)
+            tags = dict(header.tags)
+            if source.size is not None and header.data_size is not None:
+                end = source.size - source.bytes_left() + header.data_size
+                tags |= tags_behind(source.read_at, end + header.data_size % 2)
+            return PcmDecoder(source, "WAV", *layout, header.data_size, tags)
         except UnsupportedWavError as error:
             source.push_back(error.consumed)
     return SndfileDecoder(source.as_file())

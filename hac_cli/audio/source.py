@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from hac_cli.audio.cutoff import read_at
 from hac_cli.errors import InputError, OutputError
 
 Source = str | os.PathLike[str] | BinaryIO
@@ -84,6 +85,11 @@ class ByteSource:
         """How many bytes a regular file still has."""
         assert self.size is not None
         return self.size - os.lseek(self._stream.fileno(), 0, os.SEEK_CUR) + len(self._pushed_back)
+
+    def read_at(self, position: int, size: int) -> bytes:
+        """Up to ``size`` bytes of a regular file from ``position`` on, without leaving where it is being read."""
+        with _input_errors(self.path):
+            return read_at(self._stream, position, size)
 
     def as_file(self) -> IO[bytes]:
         """The whole input as a file on disk, at its start; what comes through a pipe is first copied to one.

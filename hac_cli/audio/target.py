@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from hac_cli.errors import OutputError
+from hac_cli.errors import OutputError, UsageError
 
 Target = str | os.PathLike[str] | BinaryIO
 
@@ -33,6 +33,14 @@ def _explain(error: OSError) -> str:
     if isinstance(error, IsADirectoryError):
         return "is a directory; name a file in it"
     return f"can't be written: {(error.strerror or str(error)).lower()}"
+
+
+def refuse_same_file(source: object, target: object) -> None:
+    """Raises UsageError for two paths of one file, which would be emptied before it is read."""
+    if isinstance(source, str | os.PathLike) and isinstance(target, str | os.PathLike):
+        with contextlib.suppress(OSError):  # one of them isn't there
+            if Path(source).samefile(target):
+                raise UsageError("is the input as well, which would be lost; name another output", os.fspath(target))
 
 
 class ByteTarget:

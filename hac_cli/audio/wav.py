@@ -19,6 +19,8 @@ _TAG_PCM, _TAG_FLOAT, _TAG_EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 _SUBFORMAT_SUFFIX = bytes.fromhex("000000001000800000aa00389b71")
 _MAX_BYTES_BEFORE_FORMAT = 1 << 24
 _DS64_SIZE = 28
+_MAX_CHUNKS_BEHIND = 64
+"""There may be anything."""
 
 
 class UnsupportedWavError(Exception):
@@ -51,6 +53,21 @@ def read_wav_header(read: Callable[[int], bytes]) -> WavHeader:
     Raises UnsupportedWavError for other codings than PCM and float, InputError if the header is cut short.
     """
     return _HeaderParser(read).parse()
+
+
+def tags_behind(read_at: Callable[[int, int], bytes], position: int) -> dict[str, str]:
+    """The tags in chunks that stand behind the samples, from byte ``position`` on. ``read_at(position, n)`` returns n
+    bytes, fewer at the end of the file."""
+    tags: dict[str, str] = {}
+    for _ in range(_MAX_CHUNKS_BEHIND):
+        head = read_at(position, 8)
+        if len(head) < 8:
+            break
+        chunk_id, size = struct.unpack("<4sI", head)
+        if chunk_id == b"LIST" and size <= MAX_INFO_SIZE:
+            tags.update(parse_info(read_at(position + 8, size)))
+        position += 8 + size + size % 2
+    return tags
 
 
 class _HeaderParser:

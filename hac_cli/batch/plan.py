@@ -15,7 +15,7 @@ from typing import NamedTuple
 from hac_cli.batch.job import Item, Job, Settings
 from hac_cli.batch.manifest import Record
 from hac_cli.batch.storage import Folder
-from hac_cli.errors import UsageError
+from hac_cli.errors import UsageError, shown
 
 REFUSE, SKIP, OVERWRITE = "refuse", "skip", "overwrite"
 """What to do with an output that exists and that no run of this batch has made."""
@@ -71,26 +71,33 @@ class Plan:
     # -- what was done ------------------------------------------------------------------------------------------
 
     def remember(self, records: Iterable[Record]) -> None:
-        """Takes in a manifest. What was made with other settings has to be made again.
+        """Takes in a manifest. What was made with other settings has to be made again; what was made from another
+        source is not this batch's own.
 
-        Raises UsageError if that would mix shards of several settings.
+        Raises UsageError if that would mix shards of several settings or sources.
         """
-        current = False
-        wanted = self._settings.fingerprint()
+        own = current = False
+        source, wanted = shown(self._settings.source).rstrip("/"), self._settings.fingerprint()
         for record in records:
             event = record.get("event")
             if event == "run":
-                current = record.get("settings") == wanted
+                own = str(record.get("source")).rstrip("/") == source
+                current = own and record.get("settings") == wanted
                 if not current and "shards" in (record.get("kind"), self._settings.kind):
-                    raise UsageError("holds the outputs of other settings or models, which tokens in shards are not "
-                                     "mixed with; name another folder", self._settings.target)  # fmt: skip
+                    raise UsageError("holds the outputs of another source, other settings or models, which tokens "
+                                     "in shards are not mixed with; name another folder",
+                                     self._settings.target)  # fmt: skip
             elif event == "start":
-                names = [(_pack(output),) for output in record["outputs"]]
-                self._database.executemany(
-                    "INSERT INTO outputs VALUES (?, NULL, 0) ON CONFLICT (target) DO UPDATE SET complete = 0", names
-                )
-            elif event in ("done", "failed", "unchanged"):
+                self._remember_start([(_pack(output),) for output in record.get("outputs", ())], own)
+            elif own and event in ("done", "failed", "unchanged"):
                 self._remember_outcome(record, current and event != "failed")
+
+    def _remember_start(self, targets: list[tuple[bytes]], own: bool) -> None:
+        if own:
+            query = "INSERT INTO outputs VALUES (?, NULL, 0) ON CONFLICT (target) DO UPDATE SET complete = 0"
+        else:
+            query = "DELETE FROM outputs WHERE target = ?"
+        self._database.executemany(query, targets)
 
     def _remember_outcome(self, record: Record, good: bool) -> None:
         name, member, target = (_pack(record.get(key) or "") for key in ("input", "member", "output"))
@@ -119,16 +126,16 @@ class Plan:
         row = self._database.execute(
             "SELECT target, size, stamp, digest FROM earlier WHERE name = ? AND member = ?", key
         ).fetchone()
-        if row is not None and candidate.target in (None, _unpack(row[0])):
-            target = _unpack(row[0])
-            digest = row[3] if self._settings.hash_inputs and self._is_whole(target) else None
+        known = row is not None and candidate.target in (None, _unpack(row[0]))
+        target = _unpack(row[0]) if known else candidate.target
+        if known and self._is_whole(str(target)):
             same = (row[1], row[2]) == (candidate.size, candidate.stamp)
-            done = same and not self._settings.hash_inputs and self._is_whole(target)
-            self._insert(candidate, target, digest, todo=not done)
+            done = same and not self._settings.hash_inputs
+            self._insert(candidate, target, row[3] if self._settings.hash_inputs else None, todo=not done)
             self._done += done
             return True
-        existing = self._existing if candidate.target and self._is_foreign(candidate.target) else OVERWRITE
-        self._insert(candidate, candidate.target, None, todo=existing == OVERWRITE)
+        existing = self._existing if target and self._is_foreign(target) else OVERWRITE
+        self._insert(candidate, target, None, todo=existing == OVERWRITE)
         self._skipped += existing == SKIP
         return existing != REFUSE
 
@@ -138,8 +145,14 @@ class Plan:
         return there is not None and row is not None and there.size == row[0]
 
     def _is_foreign(self, target: str) -> bool:
-        own = self._database.execute("SELECT 1 FROM outputs WHERE target = ?", (_pack(target),)).fetchone()
-        return own is None and self._target.find(target) is not None
+        """Whether there is a file that this batch didn't make, or one that somebody has changed since."""
+        there = self._target.find(target)
+        query = "SELECT bytes, complete FROM outputs WHERE target = ?"
+        row = self._database.execute(query, (_pack(target),)).fetchone()
+        if there is None or row is None:
+            return there is not None
+        # a power cut may leave nothing of a file but its name
+        return bool(row[1]) and there.size not in (0, row[0])
 
     def _insert(self, candidate: Candidate, target: str | None, digest: str | None, todo: bool) -> None:
         values = (_pack(candidate.name), _pack(candidate.member or ""), None if target is None else _pack(target),

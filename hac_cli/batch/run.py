@@ -19,7 +19,7 @@ CLAIM = 64
 """Jobs that are entered in the manifest at once, before the first of them begins."""
 
 SHARDS_PER_WORKER = 4
-EXISTS = "exists, and this batch didn't make it; overwrite it with -f, or leave it with --skip-existing"
+EXISTS = "exists, and isn't what this batch has made; overwrite it with -f, or leave it with --skip-existing"
 
 
 @dataclass

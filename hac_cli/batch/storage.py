@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -178,9 +179,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether it is the name of an output that is not complete."""
+    """Whether it is the name of an output that is not complete, of a batch or of a command for a single file."""
     base = name.rpartition("/")[2]
-    return base.startswith(".hac-") and base.endswith(".part")
+    return re.fullmatch(r"\.hac-(.*\.part|[0-9a-f]{8}(\..*)?)", base, re.DOTALL) is not None
 
 
 def _prefix(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -65,6 +66,8 @@ def run(arguments: list[str]) -> int:
     """
     if COMPLETION_VARIABLE in os.environ:  # the shell asks what could follow
         cli.main(arguments, prog_name="hac", complete_var=COMPLETION_VARIABLE)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     try:
         return _run(arguments, Console())
     except BrokenPipeError:

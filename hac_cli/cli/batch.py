@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hac_cli.cli import files
 from hac_cli.cli.console import Command, Console, common_options, cores
 from hac_cli.errors import HacError, InputError, UsageError
 
@@ -204,7 +204,7 @@ def _names(path: str, null: bool) -> Iterator[Iterator[str]]:
     """The names in a file, as they come."""
     try:
         if path == "-":
-            yield _split(sys.stdin.buffer, null)
+            yield _split(files.standard_input(), null)
         else:
             with Path(path).open("rb") as file:
                 yield _split(file, null)

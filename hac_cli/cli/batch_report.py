@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hac_cli.batch.manifest import SCHEMA
 from hac_cli.cli import signals
-from hac_cli.cli.console import Console, count
+from hac_cli.cli.console import Console, count, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -177,19 +177,6 @@ class _Display:
         facts = (f"{self._inputs} of {count(self._counts.inputs, 'file')}, {duration(self._seconds)} of audio, "
                  f"{self._seconds / wall:.1f}x real time, {self._inputs / wall:.1f} files/s{failed}")  # fmt: skip
         self._progress.update(self._task, completed=self._bytes, facts=facts)
-
-
-def printable(name: str) -> str:
-    """A name on one line, whatever is in it: new lines, escape sequences, bytes that are no text."""
-    if name.isprintable():
-        return name
-    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in name)
-
-
-def _escaped(letter: str) -> str:
-    if "\udc80" <= letter <= "\udcff":  # a byte that is not UTF-8
-        return f"\\x{ord(letter) - 0xDC00:02x}"
-    return repr(letter)[1:-1]
 
 
 def duration(seconds: float) -> str:

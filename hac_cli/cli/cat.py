@@ -23,7 +23,7 @@ def cat(console: Console, sources: tuple[str, ...], target: str, force: bool) ->
     plans = [files.make_plan(source, target, ".hac", force) for source in sources]
     from hac_cli import editing
 
-    with files.writing(plans[0].target) as sink:
+    with plans[0].named_errors(), files.writing(plans[0].target, force) as sink:
         begins = editing.cat([plan.source or files.standard_input() for plan in plans], sink)
     for plan, begin in zip(plans, begins, strict=True):
         console.say(f"{plan.source_name} at {begin:.3f} s of {plans[0].target_name}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from pathlib import Path
 
 import click
 
-from hac_cli.cli import files
+from hac_cli.cli import files, signals
 from hac_cli.cli.console import Console, common_options, count, engine_options, seconds
 from hac_cli.cli.recursive import Recursive, recursive_option
-from hac_cli.errors import InputError
+from hac_cli.errors import InputError, UsageError
 
 
 @click.command(cls=Recursive)
@@ -23,7 +25,8 @@ from hac_cli.errors import InputError
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @click.option("--live", is_flag=True, help="Code every block at once, in blocks of 80 ms unless --block is given.")
 @click.option("--best", is_flag=True, help="Sound better at the same bitrate: try what tokens decode to. Slow.")
-@click.option("--block", type=seconds, metavar="TIME", help="Audio in a block, such as 40ms; 2s unless told.")
+@click.option("--block", type=seconds, metavar="TIME",
+              help="Audio in a block, such as 40ms; 4s in a file, 2s in a pipe unless told.")  # fmt: skip
 @recursive_option
 @engine_options
 @common_options
@@ -48,19 +51,26 @@ def compress(
 
     OUT is IN with the extension .hac, if not given. IN is anything that libsndfile reads (WAV, FLAC, MP3, Ogg,
     Opus, ...) of 8 to 192 kHz and 1 to 8 channels; each channel is coded on its own. - is standard input or
-    standard output. A recording that is cut off is coded as far as it goes, with a warning and exit code 3.
+    standard output. A recording that is cut off is coded as far as it goes, with a warning and exit code 3. Ctrl-C
+    ends what is recorded with --raw or --live from standard input: what was heard until then is kept.
     """
     plan = files.make_plan(source, target, ".hac", force)
     from hac_cli.audio import AudioReader, RawFormat
+    from hac_cli.audio.formats import RECORDINGS
     from hac_cli.model import released
 
+    if plan.target and Path(plan.target).suffix.lower() in RECORDINGS:
+        raise UsageError("is a name for a recording, and not for what is made of one; name it .hac, and give several "
+                         "recordings to hac batch", plan.target)  # fmt: skip
     chosen = released.find(model or released.DEFAULT_MODEL)
     frames_per_block = max(1, round(block * chosen.frame_rate)) if block is not None else None
     layout = RawFormat.parse(raw) if raw else None
-    with plan.named_errors(), AudioReader(plan.source or files.standard_input(), layout) as reader:
+    recorded = (live or layout is not None) and plan.source is None and not files.is_regular(0)
+    stopping = signals.ending_input() if recorded else contextlib.nullcontext()
+    with stopping, plan.named_errors(), AudioReader(plan.source or files.standard_input(), layout) as reader:
         channels = count(reader.channels, "channel")
         console.detail(f"{plan.source_name}: {reader.format}, {reader.sample_rate} Hz, {channels}")
-        with files.writing(plan.target) as sink:
+        with files.writing(plan.target, force) as sink:
             from hac_cli import recordings
 
             with console.progress(plan.source_name, reader.samples_expected, reader.sample_rate) as progress:

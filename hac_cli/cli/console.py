@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from hac_cli.errors import HacError, OutputError
+from hac_cli.errors import HacError, OutputError, shown
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Advance = Callable[[int], None]
@@ -30,6 +30,8 @@ class Console:
 
     def show(self, text: str) -> None:
         """What a command was asked for, to stdout. Raises OutputError if it can't be written."""
+        if sys.stdout is None:
+            raise OutputError("is closed; give it a file or a pipe", "standard output")
         try:
             click.echo(text)
         except BrokenPipeError:
@@ -49,12 +51,13 @@ class Console:
 
     def error(self, text: str) -> None:
         """What went wrong, in one line."""
-        _to_stderr(f"hac: {' '.join(text.split())}")
+        _to_stderr(f"hac: {printable(' '.join(text.splitlines()))}")
 
     def failure(self, error: HacError) -> None:
         if self.debug:
             _to_stderr("".join(traceback.format_exception(error)).rstrip())
-        self.error(str(error))
+        message = " ".join(error.message.split())
+        self.error(f"{printable(shown(error.path))}: {message}" if error.path else message)
 
     @contextlib.contextmanager
     def progress(self, label: str, samples: int | None, sample_rate: int) -> Iterator[Advance | None]:
@@ -86,11 +89,24 @@ def seconds(text: str) -> float:
     """The type of options that take a time: ``12.5``, ``40ms``, ``2s``, ``3:12.5`` or ``1:02:03``."""
     if match := re.fullmatch(r"(\d+(?:\.\d*)?)ms", text):
         return float(match[1]) / 1000
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)s?", text)
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?", text)
     if not match:
         raise click.BadParameter(f"{text!r} is no time; write 40ms, seconds, MM:SS or H:MM:SS")
     hours, minutes, rest = (float(part or 0) for part in match.groups())
     return 3600 * hours + 60 * minutes + rest
+
+
+def printable(name: str) -> str:
+    """A name on one line, whatever is in it: new lines, escape sequences, bytes that are no text."""
+    if name.isprintable():
+        return name
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in name)
+
+
+def _escaped(letter: str) -> str:
+    if "\udc80" <= letter <= "\udcff":  # a byte that is not UTF-8
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return repr(letter)[1:-1]
 
 
 def count(number: int, noun: str) -> str:

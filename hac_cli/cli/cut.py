@@ -25,7 +25,7 @@ def cut(console: Console, source: str, target: str, start: float, duration: floa
     plan = files.make_plan(source, target, ".hac", force)
     from hac_cli import editing
 
-    with plan.named_errors(), files.writing(plan.target) as sink, files.reading(plan.source) as stream:
+    with plan.named_errors(), files.writing(plan.target, force) as sink, files.reading(plan.source) as stream:
         piece = editing.cut(stream, sink, start=start, duration=duration)
     first, length = piece.first / piece.sample_rate, piece.samples / piece.sample_rate
     console.say(f"{plan.source_name} -> {plan.target_name}: {length:.3f} s from {first:.3f} s on")

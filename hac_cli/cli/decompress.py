@@ -56,7 +56,7 @@ def decompress(
     from hac_cli.audio import RawFormat
 
     layout = RawFormat.parse(raw) if raw else None
-    with plan.named_errors(), files.writing(plan.target) as sink, files.reading(plan.source) as stream:
+    with plan.named_errors(), files.writing(plan.target, force) as sink, files.reading(plan.source) as stream:
         progress_bar = _progress(console, plan.source_name, stream, whole=not start and duration is None)
         from hac_cli import recordings
 

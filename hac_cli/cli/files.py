@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 import sys
@@ -84,6 +85,14 @@ def _mode(path: str) -> int:
         return 0
 
 
+def is_regular(descriptor: int) -> bool:
+    """Whether it is open, and a file on a disk."""
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
+
+
 def _is_same_file(plan: Plan) -> bool:
     """Whether both are one regular file, under whatever names."""
     try:
@@ -105,6 +114,8 @@ def standard_input() -> BinaryIO:
         raise InputError("is closed; give it a file or a pipe", "standard input")
     if sys.stdin.isatty():
         raise UsageError("standard input is a terminal; name a file, or use a pipe")
+    with contextlib.suppress(OSError):
+        os.set_blocking(0, True)  # whoever left it otherwise: nothing there yet is not the end
     return sys.stdin.buffer
 
 
@@ -132,11 +143,12 @@ def _explain_input(error: OSError) -> str:
 
 
 @contextlib.contextmanager
-def writing(target: str | None) -> Iterator[str | BinaryIO]:
+def writing(target: str | None, force: bool) -> Iterator[str | BinaryIO]:
     """Where to write: a stream for standard output and for pipes and devices, else the path of a temporary file.
 
     That lies beside the target and takes its place when the block is left in good order, so that a target is
-    either complete or as it was before. Raises OutputError.
+    either complete or as it was before. Raises OutputError, also if a target has appeared meanwhile and ``force`` is
+    off; the file then keeps a name of its own.
     """
     try:
         if target is None:
@@ -149,7 +161,7 @@ def writing(target: str | None) -> Iterator[str | BinaryIO]:
                     raise UsageError("is a terminal, which can't show this; name a file, or use a pipe", target)
                 yield stream
         else:
-            with _replacing(target) as temporary:
+            with _replacing(target, force) as temporary:
                 yield temporary
     except BrokenPipeError:
         raise
@@ -168,18 +180,23 @@ def _is_stream(target: str) -> bool:
 
 
 @contextlib.contextmanager
-def _replacing(target: str) -> Iterator[str]:
+def _replacing(target: str, force: bool) -> Iterator[str]:
     final = Path(os.path.realpath(target))  # a symbolic link stays one
     temporary = final.with_name(f".hac-{os.urandom(4).hex()}{final.suffix}")
     signals.leftovers.add(str(temporary))
     try:
         temporary.touch(0o666, exist_ok=False)  # less the umask, as for any new file
+        if replaced := _mode(target):
+            temporary.chmod(stat.S_IMODE(replaced) | stat.S_IWUSR)  # what was private is so from the first byte on
         yield str(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        if final.exists():
-            temporary.chmod(stat.S_IMODE(final.stat().st_mode))
-        temporary.replace(final)
+        if replaced:
+            temporary.chmod(stat.S_IMODE(replaced))
+        if force:
+            temporary.replace(final)
+        else:
+            _place(temporary, final)
     except HacError as error:
         if error.path == str(temporary):
             error.path = target
@@ -188,6 +205,23 @@ def _replacing(target: str) -> Iterator[str]:
         with contextlib.suppress(OSError):
             temporary.unlink()
         signals.leftovers.discard(str(temporary))
+
+
+def _place(temporary: Path, final: Path) -> None:
+    """Gives a file its name. If that is taken by now, it gets a similar one, and OutputError says which."""
+    for number in itertools.count():
+        name = final.with_name(f"{final.stem}-{number}{final.suffix}") if number else final
+        try:
+            os.link(temporary, name)
+        except FileExistsError:
+            continue
+        except OSError:  # no hard links here
+            if name.exists():
+                continue
+            temporary.replace(name)
+        if number:
+            raise OutputError(f"exists by now; what was to become it is {name.name}", str(final))
+        return
 
 
 def _explain_output(error: OSError) -> str:

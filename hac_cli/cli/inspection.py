@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hac_cli.cli import files
-from hac_cli.cli.console import Console
+from hac_cli.cli.console import Console, printable
 from hac_cli.errors import CorruptError, HacError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def inspect(
         if schema:
             console.show(json.dumps({"schema": schema, "file": name, **facts}))
         elif "error" not in facts and not console.quiet:
-            console.show(as_text(name, facts))
+            console.show(as_text(printable(name), facts))
         if failure:
             console.failure(failure)
             codes.add(failure.exit_code)

@@ -32,5 +32,5 @@ def _without_recursive(arguments: list[str]) -> list[str]:
         if argument == "--":
             return kept + arguments[index:]
         if argument not in ("-r", "--recursive"):
-            kept.append(re.sub(r"^(-[fqvn0]*)r(?=[fqvn0]*$)", r"\1", argument))
+            kept.append(re.sub(r"^(-[fqvn0]*)r(?=[fqvn0]*(j\d*)?$)", r"\1", argument))
     return kept

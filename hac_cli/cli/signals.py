@@ -39,12 +39,57 @@ def hidden_cursor() -> Iterator[None]:
         _on_stop.pop()
 
 
+@contextlib.contextmanager
+def ending_input() -> Iterator[None]:
+    """For a recording that comes in while it is coded: the first signal ends standard input, as the recorder's end
+    would, so that what was heard is kept; the process ends as after that signal, but later. The second stops it."""
+    received: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for handled in before:
+            signal.signal(handled, _stop)
+        received.append(number)
+        _end_standard_input()
+
+    numbers = (getattr(signal, name, None) for name in _MESSAGES)
+    before = [number for number in numbers if number is not None and signal.getsignal(number) == _stop]
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in before:
+            signal.signal(number, _stop)
+    if received:
+        _tell(received[0], "; what was heard until then is kept")
+        raise SystemExit(128 + received[0])
+
+
+def _end_standard_input() -> None:
+    """What a pipe holds now is all that will be read from it. A read that waits is begun again and sees it, too."""
+    os.set_blocking(0, False)
+    heard = b""
+    with contextlib.suppress(OSError):
+        heard = os.read(0, 1 << 16)  # as much as a pipe holds, unless somebody has made it larger
+    os.set_blocking(0, True)  # others may read there, too
+    reader, writer = os.pipe()
+    os.write(writer, heard)
+    os.close(writer)
+    os.dup2(reader, 0)
+    os.close(reader)
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     for path in leftovers:
         with contextlib.suppress(OSError):
             os.unlink(path)  # noqa: PTH108  pathlib may not be loaded yet
     with contextlib.suppress(OSError):
-        new_line = "\n" if os.isatty(2) else ""  # a progress bar, or the terminal's own ^C, stands there
         os.write(2, b"".join(_on_stop))
-        os.write(2, f"{new_line}hac: {_MESSAGES[signal.Signals(number).name]}\n".encode())
+    _tell(number)
     os._exit(128 + number)
+
+
+def _tell(number: int, more: str = "") -> None:
+    with contextlib.suppress(OSError):
+        new_line = "\n" if os.isatty(2) else ""  # a progress bar, or the terminal's own ^C, stands there
+        os.write(2, f"{new_line}hac: {_MESSAGES[signal.Signals(number).name]}{more}\n".encode())

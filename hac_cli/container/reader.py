@@ -23,7 +23,7 @@ from hac_cli.container.blocks import (
     possible_numbers,
     unpack_data,
 )
-from hac_cli.container.header import Header, read_header
+from hac_cli.container.header import MAGIC, Header, read_header
 from hac_cli.container.metadata import METADATA, unpack_metadata
 from hac_cli.container.packing import TokenDigest
 from hac_cli.container.pieces import Block, Damage
@@ -220,8 +220,9 @@ class Reader:
         self._ended = True
         if self._whole and self.gives_tokens and self._digest.digest() != end.digest:
             self._fail(Damage(0, self._position, "digest mismatch: these are not the tokens that were written"))
-        if self._source.peek(1):
-            self._fail(Damage(self._position, 0, "bytes follow the end block"))
+        if behind := self._source.peek(len(MAGIC)):
+            joined = "another .hac file follows the end block; hac cat is what joins them"
+            self._fail(Damage(self._position, 0, joined if behind == MAGIC else "bytes follow the end block"))
         rate = self.header.sample_rate
         size, payload = self.bytes_read, self.payload_bytes
         self.summary = Summary(rate, end.samples, self._position, self._next, size, payload)

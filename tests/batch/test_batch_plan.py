@@ -63,7 +63,7 @@ STRANGE = ["plain.wav", "new\nline.wav", "tape 🎙.flac", os.fsdecode(b"\xff\xf
 
 
 def test_the_tree_is_mirrored(settings, source):
-    source(*STRANGE, "notes.txt", "a/README", "a/.hac-0-1.part")
+    source(*STRANGE, "notes.txt", "a/README", "a/.hac-0-1.part", ".hac-0123abcd.wav")
     made = planned(settings)
     assert pairs(made) == {name: name[: name.rindex(".")] + ".hac" for name in STRANGE}
     assert made.selection.passed_over == {".txt": 1, "": 1}
@@ -155,6 +155,25 @@ def test_what_is_done_again(settings, source, tmp_path):
     assert "8.wav" in pairs(planned(settings, existing=plan.OVERWRITE))
     assert planned(replace(settings, mono=True)).counts.done == 0
     assert len(pairs(planned(replace(settings, mono=True)))) == 8  # all but what isn't ours
+
+
+def test_nobody_elses_work_is_overwritten(settings, source, tmp_path):
+    """Neither what was made of another folder's file of that name, nor what was changed after it was made."""
+    source("one.wav", "two.wav")
+    pretend(settings, planned(settings))
+    (tmp_path / "dst" / "two.hac").write_bytes(b"edited")
+    made = planned(settings)
+    assert (made.counts.done, [outcome.input for outcome in made.refused]) == (1, ["two.wav"])
+    assert planned(settings, existing=plan.SKIP).counts.skipped == 1
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "one.wav").write_bytes(b"of Tuesday")
+    other = replace(settings, source=str(tmp_path / "other"))
+    assert [outcome.input for outcome in planned(other).refused] == ["one.wav"]
+    pretend(other, planned(other, existing=plan.OVERWRITE))
+    assert planned(other).counts.done == 1
+    assert {outcome.input for outcome in planned(settings).refused} == {"one.wav", "two.wav"}
+    with pytest.raises(UsageError, match="another source"):
+        planned(replace(other, shard_format="npz"))
 
 
 def test_inputs_by_content(settings, source, tmp_path):

@@ -72,6 +72,21 @@ def test_streams_that_fail(hac, folder):
         assert hac("verify", "none.hac", stderr=full, stdout=full, capture_output=False).returncode == 3
 
 
+def test_names_that_are_no_text(hac, folder):
+    make_hac(folder / os.fsdecode(b"b\xff\n\x1b.hac"))
+    result = hac("verify", *folder.iterdir(), env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"})
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.count("\n") == 1 and r"b\xff\n\x1b.hac: OK" in result.stdout
+
+
+def test_many_files_are_joined_with_few_open(folder):
+    for number in range(40):
+        make_hac(folder / f"{number:02}.hac")
+    subprocess.run(["bash", "-c", f"ulimit -n 24; '{HAC}' cat -q [0-9]*.hac all.hac"], check=True, timeout=60)
+    with (folder / "all.hac").open("rb") as file:
+        assert verify(file).ok
+
+
 def test_closed_pipe(hac):
     reader, writer = os.pipe()
     os.close(reader)
@@ -95,6 +110,62 @@ def test_signals_leave_nothing_behind(number, code, message, start_hac, talk, fo
     assert process.communicate(timeout=20)[1] == message
     assert process.returncode == code
     assert names(folder) == ["out.hac"] and (folder / "out.hac").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, b"interrupted"), (signal.SIGTERM, 143, b"terminated")]
+)
+@pytest.mark.parametrize("live", [[], ["--live"]])
+def test_what_was_recorded_is_kept(live, number, code, word, start_hac, folder):
+    """A recorder's pipe stays open, and holds samples that nobody has read yet."""
+    process = start_hac("compress", "-q", "--raw", "24000:1:s16", *live, "-", "out.hac", stdin=subprocess.PIPE)
+    process.stdin.write(random.Random(0).randbytes(2 * 200_001))
+    process.stdin.flush()
+    _wait_for(lambda: any(path.stat().st_size > 100 for path in folder.iterdir()), process)
+    process.send_signal(number)
+    process.wait(20)
+    assert process.stderr.read() == b"hac: %s; what was heard until then is kept\n" % word
+    assert (process.returncode, names(folder)) == (code, ["out.hac"])
+    report = verify(io.BytesIO((folder / "out.hac").read_bytes()))
+    assert report.ok and report.summary.samples == 200_001
+    process.stdin.close()
+
+
+def test_an_input_that_does_not_block(start_hac, folder):
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    process = start_hac("compress", "-q", "--raw", "24000:1:s16", "-", "out.hac", stdin=reader)
+    os.close(reader)
+    for _ in range(2):
+        os.write(writer, bytes(20_000))
+        time.sleep(1)
+    os.close(writer)
+    assert process.wait(20) == 0
+    assert verify(io.BytesIO((folder / "out.hac").read_bytes())).summary.samples == 20_000
+
+
+def test_an_output_that_appears_meanwhile(start_hac, talk, folder):
+    process = start_hac("compress", "-", "out.hac", stdin=subprocess.PIPE)
+    process.stdin.write(talk.read_bytes())
+    process.stdin.flush()
+    _wait_for(lambda: names(folder), process)
+    (folder / "out.hac").write_bytes(b"precious")
+    message = process.communicate(timeout=20)[1]
+    assert process.returncode == 4 and b"exists by now; what was to become it is out-1.hac" in message
+    assert (folder / "out.hac").read_bytes() == b"precious"
+    assert verify(io.BytesIO((folder / "out-1.hac").read_bytes())).ok
+
+
+def test_what_is_private_is_so_while_it_is_written(start_hac, talk, folder):
+    (folder / "out.hac").touch(0o600)
+    process = start_hac("compress", "-f", "-", "out.hac", stdin=subprocess.PIPE)
+    process.stdin.write(talk.read_bytes()[:20_000])
+    process.stdin.flush()
+    _wait_for(lambda: len(names(folder)) == 2, process)
+    time.sleep(0.1)
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    process.kill()
+    process.communicate(timeout=20)
 
 
 @pytest.mark.slow

@@ -42,6 +42,8 @@ REFUSALS = [
     ("compress", 2, "hac: Missing argument 'IN'; see hac compress --help"),
     ("compress talk.wav new.hac more", 2, "hac: Got unexpected extra argument (more)"),
     ("compress --raw 24000 talk.wav new.hac", 2, "hac: '24000' is no raw format"),
+    ("compress -f talk.wav hard.wav", 2, "hac: hard.wav: is the input as well"),
+    ("compress -f talk.wav empty.wav", 2, "hac: empty.wav: is a name for a recording"),
     ("compress talk.wav talk.wav", 2, "hac: talk.wav: is the input as well"),
     ("compress -f talk.wav talk.wav", 2, "hac: talk.wav: is the input as well"),
     ("compress -f talk.wav ./sub/../talk.wav", 2, "hac: ./sub/../talk.wav: is the input as well"),

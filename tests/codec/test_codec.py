@@ -174,3 +174,13 @@ def test_progress_counts_samples():
     seen = []
     hac_cli.compress(recording(60_000), io.BytesIO(), progress=seen.append)
     assert seen == sorted(seen) and seen[-1] == 60_000
+
+
+def test_a_recording_is_never_written_over_itself(tmp_path):
+    (tmp_path / "a.wav").write_bytes(recording(3_000).read())
+    hac_cli.compress(tmp_path / "a.wav", tmp_path / "a.hac")
+    for work, path in ((hac_cli.compress, tmp_path / "a.wav"), (hac_cli.decompress, tmp_path / "a.hac")):
+        before = path.read_bytes()
+        with pytest.raises(UsageError, match="the input as well"):
+            work(str(path), path)
+        assert path.read_bytes() == before

@@ -39,6 +39,17 @@ def test_tags_come_through(source, tmp_path):
             assert reader.tags == TAGS
 
 
+def test_tags_behind_the_samples(tmp_path):
+    """Where Audacity and others write them."""
+    whole = record(tmp_path / "talk.wav").read_bytes()
+    start, size = whole.index(b"LIST"), int.from_bytes(whole[whole.index(b"LIST") + 4 :][:4], "little") + 8
+    moved = whole[:start] + whole[start + size :] + whole[start : start + size]
+    (tmp_path / "talk.wav").write_bytes(moved + b"junk")
+    with AudioReader(tmp_path / "talk.wav") as reader:
+        assert reader.tags == TAGS
+        assert sum(block.shape[1] for block in reader) == 3_000
+
+
 def test_tags_through_pipes_and_left_out(tmp_path):
     path = record(tmp_path / "talk.wav")
     hac, wav = io.BytesIO(), io.BytesIO()

@@ -90,7 +90,7 @@ def test_every_truncation_is_noticed_and_says_how_far_the_file_is_good():
         (join(*BLOCKS[:2], b"?", *BLOCKS[2:], END), "block 2 .* no block begins"),
         (join(*BLOCKS, flip(END, 80)), "the end block is damaged: checksum"),
         (join(*BLOCKS, END, b"\0"), "bytes follow the end block"),
-        (join(*BLOCKS, END, FILE), "bytes follow the end block"),
+        (join(*BLOCKS, END, FILE), "another .hac file follows the end block"),
         (join(*BLOCKS[:2], pack_block(CRC, 2, 0x03, b""), *BLOCKS[2:], END), "type 0x03 .*made by a newer HAC"),
         (join(flip(pack_block(CRC, 0, SKIPPABLE, b"!"), 64), *BLOCKS, END), "a block of type 0x80 before block 0"),
     ],
