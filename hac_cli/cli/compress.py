@@ -63,7 +63,7 @@ def compress(
         raise UsageError("is a name for a recording, and not for what is made of one; name it .hac, and give several "
                          "recordings to hac batch", plan.target)  # fmt: skip
     chosen = released.find(model or released.DEFAULT_MODEL)
-    frames_per_block = max(1, round(block * chosen.frame_rate)) if block is not None else None
+    frames_per_block = None if block is None else _frames_in_block(block, chosen.frame_rate)
     layout = RawFormat.parse(raw) if raw else None
     recorded = (live or layout is not None) and plan.source is None and not files.is_regular(0)
     stopping = signals.ending_input() if recorded else contextlib.nullcontext()
@@ -97,3 +97,12 @@ def compress(
     console.detail(f"model {result.model}, payload {result.payload_bitrate / 1000:.3f} kbit/s")
     if result.warning:
         raise InputError(f"{result.warning}; it was coded as far as it goes", plan.source_name)
+
+
+def _frames_in_block(seconds: float, frame_rate: float) -> int:
+    from hac_cli.container.header import MAX_FRAMES_PER_BLOCK
+
+    frames = max(1, round(seconds * frame_rate))
+    if frames > MAX_FRAMES_PER_BLOCK:
+        raise UsageError(f"--block is at most {int(MAX_FRAMES_PER_BLOCK / frame_rate)}s")
+    return frames

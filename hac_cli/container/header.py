@@ -12,6 +12,7 @@ from hac_cli.container.source import Source
 from hac_cli.errors import CorruptError, UsageError
 
 MAGIC = b"\x89HAC"
+MAX_FRAMES_PER_BLOCK = 4096
 HEADER_SIZE = 44
 MAX_PAYLOAD = 0xFFFF - 2  # a short block's payload needs two more bytes, and its length field has 16 bits
 DIGEST_SIZE = 8
@@ -56,7 +57,7 @@ class Header:
             ("bits_per_token", 1, 24),
             ("tokens_per_frame", 1, 8),
             ("hop_length", 1, 0xFFFF),
-            ("frames_per_block", 1, 4096),
+            ("frames_per_block", 1, MAX_FRAMES_PER_BLOCK),
             ("pre_skip", 0, 0xFFFF),
             ("compatible_flags", 0, 0xFF),
             ("version", FORMAT_VERSION & 0xF0, FORMAT_VERSION | 0x0F),

@@ -127,6 +127,8 @@ def read(path: Path) -> Results:
     lines = [value for line in text.splitlines() if (value := _parse(line))]
     if not lines or lines[0].get("schema") != SCHEMA or lines[0].get("kind") != "run":
         raise InputError(f"holds no results of hac bench in the schema {SCHEMA}", str(path))
+    if missing := {"codecs", "metrics", "clips", "failed_clips"} - lines[0].keys():
+        raise InputError(f"doesn't tell {min(missing)} of its run; measure again", str(path))
     rows = [Row.from_dict(line) for line in lines if line["kind"] == "clip"]
     speed = [_bare(line) for line in lines if line["kind"] == "speed"]
     return Results(_bare(lines[0]), rows, speed)

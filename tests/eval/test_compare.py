@@ -121,7 +121,9 @@ def test_a_journal_that_was_cut_holds_what_was_complete(tmp_path):
     assert results.read(tmp_path / "r.json") == Results(whole.run, whole.rows[:5])
 
 
-@pytest.mark.parametrize("text", ["", "RIFF", '{"schema": "hac-info-1"}', "[1]"])
+@pytest.mark.parametrize(
+    "text", ["", "RIFF", '{"schema": "hac-info-1"}', "[1]", '{"schema": "hac-bench-1", "kind": "run"}']
+)
 def test_other_files_are_refused(tmp_path, text):
     (tmp_path / "r.json").write_text(text)
     with pytest.raises(InputError):
