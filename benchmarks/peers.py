@@ -1,9 +1,9 @@
 """HAC and other codecs on one core, as whole processes: python benchmarks/peers.py
 
-opusenc, Codec2 and Speex as far as they are installed; EnCodec and DAC at 24 kHz, with random weights, where torch and
+opusenc, and Codec2 as far as it is installed; EnCodec and DAC at 24 kHz, with random weights, where torch and
 transformers are. "x real time" leaves out the start: it is what the seconds take by which one recording is longer than
 another. opusenc is the clock that makes figures of several machines comparable: "of opusenc" is speed by its speed.
-Of three runs the fastest counts.
+Of three runs the fastest counts; EnCodec and DAC run once.
 """
 
 from __future__ import annotations
@@ -45,8 +45,6 @@ def peers() -> Iterator[Peer]:
                    f"{hac} decompress -qf {{coded}} {{back}}")  # fmt: skip
     if shutil.which("c2enc"):
         yield Peer("Codec2 1300", "c2enc 1300 {wav} {coded}", "c2dec 1300 {coded} {back}", rate=8_000)
-    if shutil.which("speexenc"):
-        yield Peer("Speex NB q1", "speexenc --quality 1 {wav} {coded}", "speexdec {coded} {back}", rate=8_000)
     if importlib.util.find_spec("torch") and importlib.util.find_spec("transformers"):
         for name, longer in (("EnCodec", 30.0), ("DAC", 20.0)):
             torch = f"{sys.executable} {__file__} {name}"
@@ -87,7 +85,8 @@ def measured(peer: Peer, folder: Path) -> list[tuple[float, float, float]]:
         raw = peer.name.startswith("Codec2")  # takes samples without a header
         samples = np.resize(speech[:: sample_rate // peer.rate], int(seconds * peer.rate))
         soundfile.write(paths["wav"], samples, peer.rate, format="RAW" if raw else "WAV", subtype="PCM_16")
-        runs[seconds] = [fastest(3, *command.format(**paths).split()) for command in (peer.encode, peer.decode)]
+        times = 3 if peer.longer > 30 else 1
+        runs[seconds] = [fastest(times, *command.format(**paths).split()) for command in (peer.encode, peer.decode)]
     return [
         ((peer.longer - SHORT) / (long[0] - short[0]), short[0], short[2])
         for short, long in zip(runs[SHORT], runs[peer.longer], strict=True)
