@@ -27,13 +27,13 @@ SHORT = 10.0
 @dataclass(frozen=True)
 class Peer:
     """Commands with ``{wav}``, ``{coded}`` and ``{back}``; ``longer``: seconds of the longer recording, less for what
-    is slow and needs memory by the second; ``rate`` is that of its input."""
+    is slow and needs memory by the second; ``narrow``: takes samples at 8 kHz, without a header."""
 
     name: str
     encode: str
     decode: str
     longer: float = 130.0
-    rate: int = 24_000
+    narrow: bool = False
 
 
 def peers() -> Iterator[Peer]:
@@ -44,7 +44,7 @@ def peers() -> Iterator[Peer]:
         yield Peer(f"hac {model}", f"{hac} compress -qf --model {model} {{wav}} {{coded}}",
                    f"{hac} decompress -qf {{coded}} {{back}}")  # fmt: skip
     if shutil.which("c2enc"):
-        yield Peer("Codec2 1300", "c2enc 1300 {wav} {coded}", "c2dec 1300 {coded} {back}", rate=8_000)
+        yield Peer("Codec2 1300", "c2enc 1300 {wav} {coded}", "c2dec 1300 {coded} {back}", narrow=True)
     if importlib.util.find_spec("torch") and importlib.util.find_spec("transformers"):
         for name, longer in (("EnCodec", 30.0), ("DAC", 20.0)):
             torch = f"{sys.executable} {__file__} {name}"
@@ -79,12 +79,12 @@ def measured(peer: Peer, folder: Path) -> list[tuple[float, float, float]]:
     """For each direction: times real time, seconds of the process for ``SHORT`` of audio, and its peak MB."""
     speech, sample_rate = soundfile.read(CLIP, dtype="int16")
     assert sample_rate == 24_000
+    step = 3 if peer.narrow else 1
+    rate, kind = sample_rate // step, "RAW" if peer.narrow else "WAV"
     runs: dict[float, list[tuple[float, float, float]]] = {}
     for seconds in (SHORT, peer.longer):
         paths = {key: folder / f"a.{ending}" for key, ending in (("wav", "wav"), ("coded", "bin"), ("back", "out.wav"))}
-        raw = peer.name.startswith("Codec2")  # takes samples without a header
-        samples = np.resize(speech[:: sample_rate // peer.rate], int(seconds * peer.rate))
-        soundfile.write(paths["wav"], samples, peer.rate, format="RAW" if raw else "WAV", subtype="PCM_16")
+        soundfile.write(paths["wav"], np.resize(speech[::step], int(seconds * rate)), rate, "PCM_16", format=kind)
         times = 3 if peer.longer > 30 else 1
         runs[seconds] = [fastest(times, *command.format(**paths).split()) for command in (peer.encode, peer.decode)]
     return [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from pathlib import Path
 
 import click
 
@@ -56,12 +55,8 @@ def compress(
     """
     plan = files.make_plan(source, target, ".hac", force)
     from hac_cli.audio import AudioReader, RawFormat
-    from hac_cli.audio.formats import RECORDINGS
     from hac_cli.model import released
 
-    if plan.target and Path(plan.target).suffix.lower() in RECORDINGS:
-        raise UsageError("is a name for a recording, and not for what is made of one; name it .hac, and give several "
-                         "recordings to hac batch", plan.target)  # fmt: skip
     chosen = released.find(model or released.DEFAULT_MODEL)
     frames_per_block = None if block is None else _frames_in_block(block, chosen.frame_rate)
     layout = RawFormat.parse(raw) if raw else None

@@ -50,7 +50,8 @@ class Plan:
 def make_plan(source: str, target: str | None, extension: str, force: bool) -> Plan:
     """Find the output's name if none is given, and refuse outputs that would do harm.
 
-    Raises UsageError if the output is the input or a terminal, OutputError if it exists and ``force`` is off.
+    Raises UsageError if the output is the input or a terminal, or a ``.hac`` file by the name of a recording;
+    OutputError if it exists and ``force`` is off.
     """
     if target is None:
         target = _default_target(source, extension)
@@ -62,7 +63,18 @@ def make_plan(source: str, target: str | None, extension: str, force: bool) -> P
             raise UsageError("standard output is a terminal, which can't show this; name a file, or use a pipe")
     elif not force and stat.S_ISREG(_mode(plan.target)):
         raise OutputError("exists; overwrite it with -f, or name another output", plan.target)
+    elif extension == ".hac":
+        _refuse_recordings(plan.target)
     return plan
+
+
+def _refuse_recordings(target: str) -> None:
+    """A shell's ``*.wav`` may put a second recording where the output's name belongs."""
+    from hac_cli.audio.formats import RECORDINGS
+
+    if Path(target).suffix.lower() in RECORDINGS:
+        raise UsageError("is a name for a recording, and not for what is made of one; name it .hac, and give several "
+                         "recordings to hac batch", target)  # fmt: skip
 
 
 def _default_target(source: str, extension: str) -> str:

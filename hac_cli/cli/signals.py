@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 leftovers: set[str] = set()
@@ -23,10 +23,16 @@ _MESSAGES = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the te
 
 def install() -> None:
     """Handle what is not ignored: nohup, and scripts that start jobs in the background, mean what they say."""
-    for name in _MESSAGES:
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _stop)
+    _handle([number for number in _numbers() if signal.getsignal(number) != signal.SIG_IGN], _stop)
+
+
+def _numbers() -> list[int]:
+    return [getattr(signal, name) for name in _MESSAGES if hasattr(signal, name)]  # Windows has no SIGHUP
+
+
+def _handle(numbers: list[int], handler: Callable[[int, FrameType | None], None]) -> None:
+    for number in numbers:
+        signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -45,21 +51,18 @@ def ending_input() -> Iterator[None]:
     would, so that what was heard is kept; the process ends as after that signal, but later. The second stops it."""
     received: list[int] = []
 
+    handled = [number for number in _numbers() if signal.getsignal(number) == _stop]
+
     def end(number: int, frame: FrameType | None) -> None:
-        for handled in before:
-            signal.signal(handled, _stop)
+        _handle(handled, _stop)
         received.append(number)
         _end_standard_input()
 
-    numbers = (getattr(signal, name, None) for name in _MESSAGES)
-    before = [number for number in numbers if number is not None and signal.getsignal(number) == _stop]
-    for number in before:
-        signal.signal(number, end)
+    _handle(handled, end)
     try:
         yield
     finally:
-        for number in before:
-            signal.signal(number, _stop)
+        _handle(handled, _stop)
     if received:
         _tell(received[0], "; what was heard until then is kept")
         raise SystemExit(128 + received[0])

@@ -12,7 +12,8 @@ from hac_cli.batch import manifest, plan, run
 from hac_cli.batch.job import Item, Job, Outcome, Settings
 from hac_cli.batch.manifest import Manifest
 from hac_cli.batch.selection import Selection
-from hac_cli.errors import UsageError
+from hac_cli.batch.storage import open_folder
+from hac_cli.errors import InputError, UsageError
 
 
 @pytest.fixture
@@ -120,6 +121,8 @@ def test_target_inside_source(settings, source):
     assert pairs(planned(inside)) == {"one.hac": "one.wav"}
     beside = replace(inside, target=settings.source)
     assert pairs(planned(beside)) == {"one.hac": "one.wav", "out/two.hac": "out/two.wav"}
+    with pytest.raises(InputError, match="is no folder"):
+        open_folder(f"{settings.source}/one.hac").check()
 
 
 def test_the_largest_first(settings, source, tmp_path):

@@ -44,6 +44,8 @@ REFUSALS = [
     ("compress --raw 24000 talk.wav new.hac", 2, "hac: '24000' is no raw format"),
     ("compress -f talk.wav hard.wav", 2, "hac: hard.wav: is the input as well"),
     ("compress -f talk.wav empty.wav", 2, "hac: empty.wav: is a name for a recording"),
+    ("cut -f whole.hac empty.wav", 2, "hac: empty.wav: is a name for a recording"),
+    ("cat -f whole.hac empty.wav", 2, "hac: empty.wav: is a name for a recording"),
     ("compress --block 60 talk.wav new.hac", 2, "hac: --block is at most 54s"),
     ("compress talk.wav talk.wav", 2, "hac: talk.wav: is the input as well"),
     ("compress -f talk.wav talk.wav", 2, "hac: talk.wav: is the input as well"),
