@@ -17,7 +17,8 @@ class ModelConfig:
     """Shape of one codec network. Widths, blocks and strides are listed from the waveform inwards.
 
     ``look_ahead`` is in samples: the decoder's output is the input delayed by that much, so that the network may
-    use the future without any layer that is not causal. ``noise``: the decoder is given noise to shape.
+    use the future without any layer that is not causal. ``decoder_taps`` is how many frames the decoder's first layer
+    sees. ``noise``: the decoder is given noise to shape.
     """
 
     name: str = "v2"
@@ -30,6 +31,7 @@ class ModelConfig:
     expansion: int = 2
     bits_per_token: int = 18
     look_ahead: int = 640
+    decoder_taps: int = 1
     noise: bool = False
     input_scaling: Literal["z_norm", "none"] = "z_norm"
     feature_scaling: Literal["std", "mean_abs"] = "std"

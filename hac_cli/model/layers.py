@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hac_cli.model import noise
@@ -131,6 +132,20 @@ class Depthwise(Causal):
             start = k * self.dilation
             y = y + x[:, start : start + steps] * self.weight[k]
         return y
+
+
+class Dense(Causal):
+    """Dense convolution of a few ``taps``, as a linear layer on the steps side by side, the oldest first."""
+
+    def __init__(self, inputs: int, outputs: int, taps: int) -> None:
+        super().__init__()
+        self.channels, self.context = inputs, taps - 1
+        linear = nn.Linear(inputs * taps, outputs)
+        self.weight, self.bias = linear.weight, linear.bias
+
+    def convolve(self, x: Tensor) -> Tensor:
+        steps = x.shape[1] - self.context
+        return F.linear(torch.cat([x[:, k : k + steps] for k in range(self.context + 1)], -1), self.weight, self.bias)
 
 
 class Down(Causal):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hac_cli.model.config import ModelConfig
-from hac_cli.model.layers import Block, Chain, Down, FeatureScale, Noise, Snake, State, Up
+from hac_cli.model.layers import Block, Chain, Dense, Down, FeatureScale, Noise, Snake, State, Up
 from hac_cli.model.plan import Layer, decoder_plan, encoder_plan
 from hac_cli.model.quantizer import binarize
 
@@ -25,6 +25,8 @@ def _build(config: ModelConfig, plan: list[Layer]) -> Chain:
             return Noise(layer.inputs, layer.stride)
         if layer.kind == "linear":
             return nn.Linear(layer.inputs, layer.outputs)
+        if layer.kind == "dense":
+            return Dense(layer.inputs, layer.outputs, layer.taps)
         scale = FeatureScale(layer.inputs, config.feature_scaling, config.scale_tracking)
         return Block(layer.inputs, config.kernel, layer.dilation, config.expansion, scale)
 

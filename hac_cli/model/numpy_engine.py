@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.model.config import ModelConfig
-from hac_cli.model.numpy_layers import Array, Block, Down, FirstDown, LastUp, Linear, Noise, Snake, Up, fresh
+from hac_cli.model.numpy_layers import Array, Block, Dense, Down, FirstDown, LastUp, Linear, Noise, Snake, Up, fresh
 from hac_cli.model.numpy_layers import Layer as NumpyLayer
 from hac_cli.model.pipeline import Half
 from hac_cli.model.plan import Layer, decoder_plan, encoder_plan
@@ -82,6 +82,7 @@ def _layers(plan: Sequence[Layer], tensors: Tensors, name: str) -> list[NumpyLay
             else _down(tensors, here, layer) if layer.kind == "down"
             else _up(tensors, here, layer, snake) if layer.kind == "up"
             else Noise(_linear(tensors, f"{here}.amount"), layer.stride) if layer.kind == "noise"
+            else Dense(_linear(tensors, here), layer.taps) if layer.kind == "dense"
             else _linear(tensors, here, snake)
         )  # fmt: skip
         snake = 1.0

@@ -63,6 +63,19 @@ class Linear:
         return y, past
 
 
+class Dense:
+    """``Linear`` on a few steps side by side, the oldest first."""
+
+    def __init__(self, linear: Linear, taps: int) -> None:
+        self.linear, self.taps = linear, taps
+        self.past, self.width = taps - 1, len(linear.weight) // taps
+
+    def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
+        seen = np.concatenate([past, x])
+        y, _ = self.linear(np.concatenate([seen[k : k + len(x)] for k in range(self.taps)], 1), past)
+        return y, seen[len(x) :]
+
+
 class Snake:
     """Snake times α: ``α·x + sin²(α·x)``. The 1/α is in the weights that follow."""
 

@@ -11,13 +11,14 @@ from hac_cli.model.config import ModelConfig
 @dataclass(frozen=True)
 class Layer:
     """``inputs`` and ``outputs`` are channels; ``down`` and ``up`` change the number of steps by ``stride``, which of
-    ``noise`` is its steps in a frame."""
+    ``noise`` is its steps in a frame; ``dense`` sees ``taps`` steps."""
 
-    kind: Literal["down", "up", "block", "snake", "linear", "noise"]
+    kind: Literal["down", "up", "block", "snake", "linear", "dense", "noise"]
     inputs: int
     outputs: int
     stride: int = 1
     dilation: int = 1
+    taps: int = 1
 
 
 def _blocks(config: ModelConfig, stage: int) -> list[Layer]:
@@ -38,7 +39,8 @@ def encoder_plan(config: ModelConfig) -> list[Layer]:
 
 def decoder_plan(config: ModelConfig) -> list[Layer]:
     """Signs to audio: the encoder's mirror image, with noise for the last stage where there is any."""
-    layers = [Layer("linear", config.bits_per_token, config.widths[-1])]
+    taps = config.decoder_taps
+    layers = [Layer("dense" if taps > 1 else "linear", config.bits_per_token, config.widths[-1], taps=taps)]
     for stage in reversed(range(len(config.strides))):
         width = config.widths[stage]
         outputs = config.widths[stage - 1] if stage else 1

@@ -66,7 +66,8 @@ def _noise_last(config: ModelConfig) -> list[int]:
 
 def refitted(model: Codec, config: ModelConfig) -> dict[str, Tensor]:
     """The state of a network of ``config`` that begins with what ``model`` has learned. Filters of another stride are
-    made shorter or longer, their gain kept; noise begins at none, or is left out."""
+    made shorter or longer, their gain kept; noise begins at none, or is left out; where the decoder is to see more
+    frames, it begins by taking no notice of those that it is later by."""
     state = Codec(config).state_dict()
     renamed = dict(zip(_noise_last(model.config), _noise_last(config), strict=False))
     for name, tensor in model.state_dict().items():
@@ -77,6 +78,10 @@ def refitted(model: Codec, config: ModelConfig) -> dict[str, Tensor]:
                 continue
             name = f"decoder.{renamed[int(index)]}.{rest}"
         state[name] = tensor
+    newer = (config.look_ahead - model.config.look_ahead) // config.hop_length
+    older = config.decoder_taps - model.config.decoder_taps - newer
+    bits = config.bits_per_token
+    state["decoder.0.weight"] = F.pad(state["decoder.0.weight"], (older * bits, newer * bits))
     strides = {
         f"{part}.{i}.weight": layer
         for part, plan in (("encoder", encoder_plan(config)), ("decoder", decoder_plan(config)))

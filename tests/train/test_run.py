@@ -206,6 +206,21 @@ def test_a_run_may_start_from_one_with_noise_or_without(corpus, tmp_path):
     assert said[0].abs().max() > 0
 
 
+def test_a_run_may_start_from_one_that_looks_less_far_ahead(corpus, tmp_path):
+    """A decoder that sees more frames begins as the other one, later."""
+    first = make_trainer(corpus, tmp_path / "first")
+    first.save()
+    later = replace(TINY, decoder_taps=3, look_ahead=TINY.look_ahead + 320)
+    after = make_trainer(corpus, tmp_path / "after", replace(RECIPE, model=later))
+    after.start_from(first.checkpoint_path)
+    audio = torch.from_numpy(np.concatenate([first.crops.batch(number) for number in range(4)], 1))
+    with torch.no_grad():
+        mine, theirs = (trainer.learner.average(audio)[0] for trainer in (after, first))
+    start = 30 * 320  # the first frames differ: no tokens before them, which is not the same as any token
+    torch.testing.assert_close(mine[:, start + 320 :], theirs[:, start:-320], atol=1e-5, rtol=1e-4)
+    assert theirs[:, start:].abs().max() > 0.01
+
+
 def test_a_run_may_start_from_one_at_half_the_frame_rate(corpus, tmp_path):
     first = make_trainer(corpus, tmp_path / "first")
     first.run(quiet=True)
