@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from hac_cli.losses.envelope import EnvelopeLoss
+from hac_cli.losses.lines import LinesLoss
 from hac_cli.losses.loudness import LoudnessLoss
 from hac_cli.losses.spectral import SpectralLoss, waveform_loss
 from hac_cli.losses.whisper import WhisperLoss, find_checkpoint, load_encoder
@@ -26,6 +27,7 @@ class Objective(nn.Module):
         )
         self.envelope = EnvelopeLoss(recipe.model.sample_rate)
         self.loudness = LoudnessLoss(recipe.model.sample_rate)
+        self.lines = LinesLoss(recipe.model.sample_rate)
         self.whisper: WhisperLoss | None = None
         if self.weights.whisper:
             encoder = load_encoder(find_checkpoint(recipe.whisper.checkpoint))
@@ -42,6 +44,8 @@ class Objective(nn.Module):
             terms["envelope"] = self.envelope(output, target)
         if self.weights.loudness:
             terms["loudness"] = self.loudness(output, target)
+        if self.weights.lines:
+            terms["lines"] = self.lines(output, target)
         if self.whisper is not None:
             terms["whisper"] = self.whisper(output, target)
         return terms

@@ -9,6 +9,7 @@ from hac_cli.losses.adversarial import discriminator_loss, feature_loss, generat
 from hac_cli.losses.balancer import Balancer
 from hac_cli.losses.discriminators import SIZES, Discriminators, DiscriminatorShape
 from hac_cli.losses.envelope import EnvelopeLoss, third_octaves
+from hac_cli.losses.lines import LinesLoss
 from hac_cli.losses.loudness import LoudnessLoss, bark_bands
 from hac_cli.losses.pqmf import PQMF
 from hac_cli.losses.resample import Resample
@@ -52,6 +53,7 @@ DISTANCES = {
     "whisper": lambda: lambda y, x: whisper_loss().to(y.dtype)(y, x),
 }
 LOSSES = DISTANCES | {
+    "lines": lambda: lambda y, x: LinesLoss().to(y.dtype)(y, x),
     "hinge": lambda: generator_side("hinge"),
     "least_squares": lambda: generator_side("least_squares"),
 }
@@ -262,6 +264,19 @@ def test_the_envelope_loss_hears_modulation_and_neither_level_nor_phase():
     loss = EnvelopeLoss()
     assert loss(3 * talk, talk) < 1e-3
     assert loss(same_words, talk) < 0.6 < 0.8 < loss(noise[1:], talk)
+
+
+def test_the_lines_loss_hears_a_hum_in_a_hiss_and_neither_level_nor_voices():
+    torch.manual_seed(0)
+    time = torch.arange(48_000) / 24_000
+    hiss, other = torch.randn(2, 1, 48_000)
+    hum = sum(torch.sin(2 * torch.pi * 1200 * n * time + n) for n in range(1, 10))
+    voice = sum(torch.sin(2 * torch.pi * 130 * n * time + n) for n in range(1, 60))
+    loss = LinesLoss()
+    assert loss(hiss, hiss) == loss(hiss + 0.1 * hum, hiss + 0.1 * hum) == 0
+    assert loss(other + 0.1 * hum, hiss) > 3 * loss(other, hiss)
+    assert loss(0.5 * (other + 0.1 * hum), hiss) == pytest.approx(loss(other + 0.1 * hum, hiss).item(), rel=1e-3)
+    assert loss(voice + 0.1 * other, voice + 0.1 * hiss) < loss(other, hiss) + 0.1
 
 
 def test_third_octaves_follow_each_other():
