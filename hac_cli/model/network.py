@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from hac_cli.model.config import ModelConfig
-from hac_cli.model.layers import Block, Chain, Dense, Down, FeatureScale, Noise, Snake, State, Up
+from hac_cli.model.layers import Block, Chain, Dense, Down, Noise, Snake, State, Up
 from hac_cli.model.plan import Layer, decoder_plan, encoder_plan
 from hac_cli.model.quantizer import binarize
+from hac_cli.model.scaling import FeatureScale
 
 INPUT_MOMENTUM = 0.001
 

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from hac_cli.errors import ModelError
 from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
-from hac_cli.model.layers import Block, FeatureScale
+from hac_cli.model.layers import Block
 from hac_cli.model.network import Codec
 from hac_cli.model.plan import decoder_plan, encoder_plan
 from hac_cli.model.released import ReleasedModel, checked_weights, read_metadata
+from hac_cli.model.scaling import FeatureScale
 
 
 def unscaled(model: Codec) -> Codec:

@@ -5,10 +5,10 @@ import torch
 
 from hac_cli.errors import ModelError
 from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
-from hac_cli.model.layers import FeatureScale
 from hac_cli.model.network import Codec, count
 from hac_cli.model.quantizer import binarize, bit_entropy, commitment, entropy_gap, to_signs, to_tokens
 from hac_cli.model.release import fold, load_file_release, save_release, unfold
+from hac_cli.model.scaling import FeatureScale
 
 
 def test_the_default_network_is_within_its_limits():
