@@ -80,15 +80,11 @@ def searching_stream(
     channels: int = 1, *, model: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE, threads: int | None = None
 ) -> SearchingStream:
     """A stream from audio at 24 kHz to the tokens that decode best. It always runs in torch, by ``engine`` on a GPU;
-    ``threads`` are those that torch has from now on."""
-    import torch
-
+    ``threads`` are those that torch has while it searches."""
     from hac_cli.search import SearchingStream
 
-    if threads:
-        torch.set_num_threads(threads)
     chosen = load_model(model, engine if engine.startswith("torch") else "torch")
-    return SearchingStream(chosen.network, channels)  # type: ignore[attr-defined]
+    return SearchingStream(chosen.network, channels, threads)  # type: ignore[attr-defined]
 
 
 def decoder_stream(

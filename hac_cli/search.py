@@ -7,6 +7,8 @@ decoder, the file and the bitrate are the same. It takes torch, and about as lon
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,10 +59,22 @@ class _Channel:
     meant: Tensor
 
 
+@contextmanager
+def threads_of_torch(number: int | None) -> Iterator[None]:
+    """Torch computes with that many threads meanwhile; None: with those that it has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class SearchingStream:
     """As ``EncoderStream``: audio ``[channels, samples]`` at the codec's rate to tokens ``[channels, frames, 1]``."""
 
-    def __init__(self, network: Codec, channels: int = 1) -> None:
+    def __init__(self, network: Codec, channels: int = 1, threads: int | None = None) -> None:
+        self.threads = threads
         self.network, self.config = network.requires_grad_(False), network.config
         self.device = network.input_scale.scale.device
         self.listener = Listener(self.config.sample_rate).to(self.device)
@@ -135,6 +149,10 @@ class SearchingStream:
 
     def _improved(self, channel: _Channel) -> Tensor:
         """Latents whose signs sound better, or those there were where nothing does."""
+        with threads_of_torch(self.threads):
+            return self._searched(channel)
+
+    def _searched(self, channel: _Channel) -> Tensor:
         due = channel.due[:, : channel.latents.shape[1] * self.config.hop_length]
         target = torch.cat([channel.meant, due], 1)
         latents = channel.latents.clone().requires_grad_()

@@ -17,6 +17,8 @@ from cli_tools import make_hac, names
 
 from hac_cli.cli.app import run
 
+pytestmark = pytest.mark.slow
+
 SPEECH = Path(__file__).parents[2] / "samples" / "speech.wav"
 
 COARSE = """

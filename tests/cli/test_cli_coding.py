@@ -39,6 +39,7 @@ def test_there_and_back(call, folder, talk):
     assert stat.S_IMODE((folder / "talk.wav").stat().st_mode) == 0o666 & ~umask
 
 
+@pytest.mark.slow
 def test_best(call, folder, talk, talk_hac):
     """Other tokens, for the same decoder."""
     assert call("compress", "-q", "--best", talk, "best.hac") == (0, "", "")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 import hac_cli
 from hac_cli.codec import searching_stream
@@ -15,6 +16,7 @@ from hac_cli.eval import metrics
 SPEECH, _ = soundfile.read(Path(__file__).parents[2] / "samples" / "speech.wav", dtype="float32")
 
 
+@pytest.mark.slow
 def test_it_sounds_better():
     """By measures other than those that were looked at, and by a large step."""
     speech = SPEECH[:120_000]
@@ -23,7 +25,8 @@ def test_it_sounds_better():
     assert metrics.mel_distance(speech, best) < 0.95 * metrics.mel_distance(speech, fast)
 
 
-def test_pieces_of_any_size_give_the_same_tokens():
+def test_pieces_of_any_size_give_the_same_tokens(monkeypatch):
+    monkeypatch.setattr("hac_cli.search.STEPS", 3)
     speech = np.stack([SPEECH[:100_000], SPEECH[20_000:120_000]])
     stream = searching_stream(2)
     sizes = np.random.default_rng(0).integers(1, 20_000, 30).cumsum()
@@ -31,6 +34,13 @@ def test_pieces_of_any_size_give_the_same_tokens():
     tokens = np.concatenate([*parts, stream.flush()], 1)
     assert np.array_equal(tokens, hac_cli.encode(speech, best=True))
     assert sum(part.shape[1] for part in parts) == 225  # 3 s of the 4.2 that were there
+
+
+def test_its_threads_are_no_one_elses():
+    before = torch.get_num_threads()
+    stream = searching_stream(threads=before + 1)
+    tokens = np.concatenate([stream.push(SPEECH[None, :3200]), stream.flush()], 1)
+    assert tokens.shape == (1, 12, 1) and torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("samples", [0, 1, 320, 321, 83_999, 84_000, 84_001])
