@@ -20,14 +20,15 @@ from hac_cli.losses.loudness import LoudnessLoss
 from hac_cli.losses.spectral import SpectralLoss, normalize_level, waveform_loss
 from hac_cli.model.layers import State
 from hac_cli.model.network import Codec
-from hac_cli.model.quantizer import binarize, to_tokens
+from hac_cli.model.quantizer import binarize, on_sphere, to_tokens
 from hac_cli.model.stream import frames_for
 
 WINDOW, AHEAD, BEHIND = 3.0, 0.5, 0.5
 """Seconds that are decided at a time, that are tried with them but decided later, and that are listened to before."""
 
 STEPS = 16
-RATE = 0.3  # of Adam at first; latents are 4 at the median, and one in five of speech is next to 0
+RATE = 0.3  # of Adam at first
+SIZE = 2.0  # RMS of a frame's latents at first: what Adam can turn over in so many steps, if all of them agree
 BETAS = (0.5, 0.9)
 
 
@@ -127,7 +128,7 @@ class SearchingStream:
         for channel, samples in zip(self.channels, audio, strict=True):
             piece = torch.from_numpy(np.array(samples[None], np.float32)).to(self.device)
             latents, channel.encoder = self.network.encode(piece, channel.encoder)
-            channel.latents = torch.cat([channel.latents, latents], 1)
+            channel.latents = torch.cat([channel.latents, SIZE * on_sphere(latents)], 1)
             channel.due = torch.cat([channel.due, piece], 1)
 
     def _decide(self, frames: int) -> np.ndarray:

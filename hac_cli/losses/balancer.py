@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+LIMIT = 3.0
+
 
 class Balancer:
     """Gives each loss on one signal a fixed share of the gradient, whatever its scale.
 
     With shares λ and gradients gᵢ = ∂lᵢ/∂signal the balanced gradient is ``norm · Σ λᵢ/Σλ · gᵢ/⟨‖gᵢ‖⟩``, where ⟨‖gᵢ‖⟩
-    is the running mean of one clip's gradient. ``mean`` averages a vector over processes.
+    is the running mean of one clip's gradient. A clip has at most ``LIMIT`` times the mean: in a silent one some losses
+    have gradients a hundred times those of speech. ``mean`` averages a vector over processes.
     """
 
     def __init__(self, norm: float = 1.0, decay: float = 0.999, mean: Callable[[Tensor], Tensor] = lambda x: x) -> None:
@@ -24,6 +27,8 @@ class Balancer:
         """The balanced gradient at ``signal [B, T]``; each loss is a mean over the clips of a batch."""
         names = [name for name in losses if shares[name]]
         gradients = {name: torch.autograd.grad(losses[name], signal, retain_graph=True)[0] for name in names}
+        for name in names:
+            gradients[name] = self._limited(name, gradients[name])
         # a mean over B clips leaves each 1/B of its own gradient
         clips = torch.stack([g.norm(dim=1).mean() * len(g) for g in gradients.values()])
         for name, clip in zip(names, self.mean(clips.detach()).tolist(), strict=True):
@@ -35,6 +40,12 @@ class Balancer:
             usual = self.sums[name] / self.weights[name]
             balanced += gradients[name] * (self.norm * shares[name] / total / max(usual, 1e-12))
         return balanced
+
+    def _limited(self, name: str, gradient: Tensor) -> Tensor:
+        if not self.sums.get(name):
+            return gradient
+        most = LIMIT * self.sums[name] / self.weights[name] / len(gradient)
+        return gradient * (most / gradient.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
 
     def state_dict(self) -> dict[str, dict[str, float]]:
         return {"sums": dict(self.sums), "weights": dict(self.weights)}

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from hac_cli.model.config import ModelConfig
 from hac_cli.model.layers import Block, Chain, Dense, Down, Noise, Snake, State, Up
 from hac_cli.model.plan import Layer, decoder_plan, encoder_plan
-from hac_cli.model.quantizer import binarize
+from hac_cli.model.quantizer import binarize, on_sphere
 from hac_cli.model.scaling import FeatureScale
 
 INPUT_MOMENTUM = 0.001
@@ -72,11 +72,13 @@ class Codec(nn.Module):
         audio, state = self.decoder(signs, state)
         return audio[..., 0] * self.input_scale.scale, state
 
-    def forward(self, audio: Tensor, curvature: float = 0.0) -> tuple[Tensor, Tensor]:
+    def forward(self, audio: Tensor, curvature: float = 0.0, spherical: bool = False) -> tuple[Tensor, Tensor]:
         """Audio ``[B, T]`` to its reconstruction (delayed by the look-ahead) and the latents; ``curvature`` is
-        ``binarize``'s."""
+        ``binarize``'s, ``spherical`` gives the latents of each frame an RMS of 1, which changes no sign."""
         batch = audio.shape[0]
         latents, _ = self.encode(audio, self.fresh_encoder(batch))
+        if spherical:
+            latents = on_sphere(latents)
         output, _ = self.decode(binarize(latents, curvature), self.fresh_decoder(batch))
         return output, latents
 

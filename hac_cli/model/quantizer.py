@@ -41,6 +41,12 @@ class _Signs(torch.autograd.Function):
         return (gradient - pull) * (1 - torch.tanh(latents).square()), None
 
 
+def on_sphere(latents: Tensor) -> Tensor:
+    """Latents ``[B, F, D]`` with an RMS of 1 in each frame (the binary spherical quantizer of Zhao et al., 2024): large
+    ones have hardly a gradient, and nothing else keeps them from growing."""
+    return latents / latents.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-3)
+
+
 def to_tokens(latents: Tensor) -> Tensor:
     """Latents ``[B, F, D]`` to tokens ``[B, F, 1]`` (int64). Integers come from booleans, never from floats."""
     bits = (latents > 0).long()

@@ -80,7 +80,7 @@ class Learner:
     def reconstruct(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The network's output and what it should be, aligned and at one level, and the latents."""
         with self.autocast():
-            output, latents = self.network(audio, self.recipe.curvature)
+            output, latents = self.network(audio, self.recipe.curvature, self.recipe.spherical)
         delay = self.recipe.model.look_ahead
         output, target = normalize_level(output[:, delay:].float(), audio[:, : audio.shape[1] - delay])
         return output, target, latents.float()

@@ -120,7 +120,8 @@ class Recipe:
     """Everything that a training run is made of, but its data and its budget of time.
 
     ``precision``: bfloat16 autocast, float32, or what suits the device. ``large``: the network may have more
-    parameters than a release. ``curvature``: how much of what pulls latents to 0 is taken off, see ``quantizer``.
+    parameters than a release. ``curvature``: how much of what pulls latents to 0 is taken off; ``spherical``: the
+    latents of a frame have an RMS of 1; see ``quantizer``.
     """
 
     seed: int = 0
@@ -128,6 +129,7 @@ class Recipe:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     large: bool = False
     curvature: float = 0.0
+    spherical: bool = False
     model: ModelConfig = field(default_factory=ModelConfig)
     crops: CropSettings = field(default_factory=CropSettings)
     losses: LossWeights = field(default_factory=LossWeights)

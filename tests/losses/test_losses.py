@@ -212,10 +212,20 @@ def test_the_balancer_remembers():
     balancer, again = Balancer(decay=0.5), Balancer(decay=0.5)
     balancer.gradient({"a": signal.sum()}, signal, {"a": 1.0})
     again.load_state_dict(balancer.state_dict())
-    one, two = (b.gradient({"a": 10 * signal.sum()}, signal, {"a": 1.0}) for b in (balancer, again))
+    one, two = (b.gradient({"a": 2 * signal.sum()}, signal, {"a": 1.0}) for b in (balancer, again))
     assert torch.equal(one, two)
-    # the mean of norms 2 (weight 1/2) and 20 is 14
-    torch.testing.assert_close(one, torch.full((1, 4), 10 / 14))
+    # the mean of norms 2 (weight 1/2) and 4 is 10/3
+    torch.testing.assert_close(one, torch.full((1, 4), 0.6))
+
+
+def test_the_balancer_limits_what_a_single_clip_has():
+    signal = torch.ones(2, 4, requires_grad=True)
+    balancer = Balancer()
+    shares = {"a": 1.0}
+    balancer.gradient({"a": signal.sum(1).mean()}, signal, shares)
+    gains = torch.tensor([1.0, 100.0])
+    usual, loud = balancer.gradient({"a": (gains * signal.sum(1)).mean()}, signal, shares)
+    assert loud.norm() / usual.norm() == pytest.approx(3)
 
 
 def test_a_file_that_is_no_whisper_model_is_refused(tmp_path):

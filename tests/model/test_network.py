@@ -6,7 +6,7 @@ import torch
 from hac_cli.errors import ModelError
 from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
 from hac_cli.model.network import Codec, count
-from hac_cli.model.quantizer import binarize, bit_entropy, commitment, entropy_gap, to_signs, to_tokens
+from hac_cli.model.quantizer import binarize, bit_entropy, commitment, entropy_gap, on_sphere, to_signs, to_tokens
 from hac_cli.model.release import fold, load_file_release, save_release, unfold
 from hac_cli.model.scaling import FeatureScale
 
@@ -49,6 +49,19 @@ def test_the_gradient_passes_straight_through():
     latents = torch.tensor([[[-2.0, 0.0, 0.5]]], requires_grad=True)
     binarize(latents).sum().backward()
     torch.testing.assert_close(latents.grad, 1 - torch.tanh(latents.detach()) ** 2)
+
+
+def test_the_sphere_changes_no_sign_and_gives_gradients_to_large_latents(tiny):
+    torch.manual_seed(0)
+    latents = (30 * torch.randn(2, 5, 18)).requires_grad_()
+    sphere = on_sphere(latents)
+    assert torch.equal(binarize(sphere), binarize(latents))
+    torch.testing.assert_close(sphere.square().mean(-1), torch.ones(2, 5))
+    sizes = [torch.autograd.grad((binarize(kind) * torch.randn(18)).sum(), kind)[0].abs().mean()
+             for kind in (latents, sphere)]  # fmt: skip
+    assert sizes[1] > 5 * sizes[0]
+    audio = 0.1 * torch.randn(1, 3200)
+    assert torch.equal(tiny(audio, spherical=True)[0], tiny(audio)[0])
 
 
 def test_what_pulls_latents_to_zero_is_taken_off():
