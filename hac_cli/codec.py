@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,6 +82,7 @@ def searching_stream(
 ) -> SearchingStream:
     """A stream from audio at 24 kHz to the tokens that decode best. It always runs in torch, by ``engine`` on a GPU;
     ``threads`` are those that torch has while it searches."""
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")  # threads that wait by spinning take the cores from other work
     from hac_cli.search import SearchingStream
 
     chosen = load_model(model, engine if engine.startswith("torch") else "torch")
