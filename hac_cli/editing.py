@@ -73,7 +73,7 @@ def cat(sources: Sequence[Source], target: Target) -> list[float]:
     """Joins ``.hac`` files of the same model, sample rate and channels; gives the second at which each begins.
 
     Each begins on the first frame behind the last one, so that between two of them there is what the look-ahead and
-    the last frame's rest are worth: up to 40 ms of silence, or nearly, none of which is taken from either.
+    the last frame's rest are worth: up to 54 ms of silence, or nearly, none of which is taken from either.
 
     Raises CorruptError for any damage, UsageError where files don't fit together, or where one of them is the target.
     """

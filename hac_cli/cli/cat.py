@@ -17,7 +17,7 @@ from hac_cli.cli.console import Console, common_options
 def cat(console: Console, sources: tuple[str, ...], target: str, force: bool) -> None:
     """Join .hac files of one model, sample rate and number of channels.
 
-    Nothing is coded again. Each file begins on the first whole frame behind the one before it, so that up to 40 ms
+    Nothing is coded again. Each file begins on the first whole frame behind the one before it, so that up to 54 ms
     of silence come between them. OUT may be -, standard output.
     """
     plans = [files.make_plan(source, target, ".hac", force) for source in sources]
