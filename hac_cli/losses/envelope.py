@@ -23,7 +23,7 @@ def third_octaves(bins: int, sample_rate: int) -> Tensor:
 class EnvelopeLoss(nn.Module):
     """1 minus the correlation of third-octave envelopes over segments of 0.4 s: the mean of that over time in each
     band (STOI; Taal et al., 2011) and of that over bands at each step, after bands are normalised over time (ESTOI;
-    Jensen and Taal, 2016). Segments in which the target is silent don't count."""
+    Jensen and Taal, 2016). Segments in which the target is silent don't count; every clip counts the same."""
 
     taper: Tensor
     bands: Tensor
@@ -48,7 +48,7 @@ class EnvelopeLoss(nn.Module):
             heard = (power > SILENCE * power.amax(1, keepdim=True)).to(x.dtype)
             best = self._correlation(x, x)  # a little less than 1 where there is hardly a signal
         lost = best - self._correlation(y, x)
-        return (lost * heard).sum() / heard.sum().clamp_min(1)
+        return ((lost * heard).sum(1) / heard.sum(1).clamp_min(1)).mean()
 
     @staticmethod
     def _correlation(y: Tensor, x: Tensor) -> Tensor:

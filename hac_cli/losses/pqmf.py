@@ -67,7 +67,8 @@ class PQMF(nn.Module):
         return self.filters.shape[-1] // 2
 
     def forward(self, signal: Tensor) -> Tensor:
-        bands = F.conv1d(signal[:, None], self.filters, stride=self.bands, padding=self.padding)
+        with torch.autocast(signal.device.type, enabled=False):  # in bfloat16 bands leak into each other, 35 dB more
+            bands = F.conv1d(signal[:, None], self.filters, stride=self.bands, padding=self.padding)
         return bands[..., : signal.shape[-1] // self.bands]
 
     def join(self, bands: Tensor) -> Tensor:

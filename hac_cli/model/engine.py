@@ -7,14 +7,13 @@ other devices, too.
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 from typing import Protocol
 
 from hac_cli.errors import UsageError
 from hac_cli.model.config import ModelConfig
 from hac_cli.model.pipeline import Half
-from hac_cli.model.released import ReleasedModel, Tensors, checked_weights, read_metadata, read_weights
+from hac_cli.model.released import ReleasedModel, Tensors, checked_weights, read_config, read_weights
 
 ENGINES = ("numpy", "torch")
 DEFAULT_ENGINE = "numpy"
@@ -53,7 +52,7 @@ def _load(path: Path, weights: bytes, name: str) -> Engine:
     if kind == "numpy" and not device:
         from hac_cli.model.numpy_engine import NumpyEngine
 
-        return NumpyEngine(ModelConfig.from_dict(json.loads(read_metadata(path)["config"])), Tensors(weights))
+        return NumpyEngine(read_config(path), Tensors(weights))
     if kind == "torch":
         from hac_cli.model.release import load_file_release
         from hac_cli.model.torch_engine import TorchEngine

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -16,7 +17,7 @@ from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
 from hac_cli.model.layers import Block
 from hac_cli.model.network import Codec
 from hac_cli.model.plan import decoder_plan, encoder_plan
-from hac_cli.model.released import ReleasedModel, checked_weights, read_metadata
+from hac_cli.model.released import ReleasedModel, checked_weights, read_config
 from hac_cli.model.scaling import FeatureScale
 
 
@@ -68,7 +69,9 @@ def _noise_last(config: ModelConfig) -> list[int]:
 def refitted(model: Codec, config: ModelConfig) -> dict[str, Tensor]:
     """The state of a network of ``config`` that begins with what ``model`` has learned. Filters of another stride are
     made shorter or longer, their gain kept; noise begins at none, or is left out; where the decoder is to see more
-    frames, it begins by taking no notice of those that it is later by."""
+    frames, it begins by taking no notice of those that it is later by.
+
+    Raises ModelError where it would be later by more frames than it sees, or earlier: none of them is what it knows."""
     state = Codec(config).state_dict()
     renamed = dict(zip(_noise_last(model.config), _noise_last(config), strict=False))
     for name, tensor in model.state_dict().items():
@@ -79,10 +82,7 @@ def refitted(model: Codec, config: ModelConfig) -> dict[str, Tensor]:
                 continue
             name = f"decoder.{renamed[int(index)]}.{rest}"
         state[name] = tensor
-    newer = (config.look_ahead - model.config.look_ahead) // config.hop_length
-    older = config.decoder_taps - model.config.decoder_taps - newer
-    bits = config.bits_per_token
-    state["decoder.0.weight"] = F.pad(state["decoder.0.weight"], (older * bits, newer * bits))
+    state["decoder.0.weight"] = _widened(state["decoder.0.weight"], model.config, config)
     strides = {
         f"{part}.{i}.weight": layer
         for part, plan in (("encoder", encoder_plan(config)), ("decoder", decoder_plan(config)))
@@ -95,6 +95,18 @@ def refitted(model: Codec, config: ModelConfig) -> dict[str, Tensor]:
             gain = len(taps) / size if layer.kind == "down" else 1.0  # an output of "up" sums two taps ever
             state[name] = gain * F.interpolate(taps.permute(1, 2, 0), size=size, mode="area").permute(2, 0, 1)
     return state
+
+
+def _widened(weight: Tensor, old: ModelConfig, new: ModelConfig) -> Tensor:
+    """The decoder's first weights: frames in order of time."""
+    newer = (new.look_ahead - old.look_ahead) // new.hop_length
+    older = new.decoder_taps - old.decoder_taps - newer
+    if newer > 0 > older:
+        raise ModelError(f"for a look_ahead of {new.look_ahead} after {old.look_ahead}, decoder_taps has to be "
+                         f"{old.decoder_taps + newer} or more")  # fmt: skip
+    if old.decoder_taps + newer < 1:
+        raise ModelError(f"look_ahead has to be more than {old.look_ahead - old.decoder_taps * new.hop_length}")
+    return F.pad(weight, (older * new.bits_per_token, newer * new.bits_per_token))
 
 
 def _measure(scale: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -125,12 +137,12 @@ def save_release(model: Codec, path: Path, metadata: dict[str, str]) -> None:
 
 def load_file_release(path: Path) -> Codec:
     """The network that a weights file holds, in float32, ready to code. Raises ModelError when they do not fit."""
-    config = ModelConfig.from_dict(json.loads(read_metadata(path)["config"]))
+    config = read_config(path)
     model = unscaled(Codec(config))  # not on the "meta" device: that imports torch._dynamo, which takes 2 s
-    tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
     try:
+        tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
         model.load_state_dict(tensors, assign=True)
-    except RuntimeError as error:
+    except (RuntimeError, SafetensorError) as error:
         raise ModelError(f"doesn't hold the network that it describes: {error}", str(path)) from None
     return model.eval().requires_grad_(False)
 

@@ -88,8 +88,19 @@ def read_metadata(path: Path) -> dict[str, str]:
             return dict(json.loads(file.read(length))["__metadata__"])
     except OSError as error:
         raise ModelError(f"the weights can't be read ({error.strerror}); reinstall hac-cli", str(path)) from None
-    except (struct.error, ValueError, KeyError):
+    except (struct.error, TypeError, ValueError, KeyError):
         raise ModelError("is not a weights file of HAC; reinstall hac-cli", str(path)) from None
+
+
+def read_config(path: Path) -> ModelConfig:
+    """The network that a weights file says it holds. Raises ModelError for a file that others have made."""
+    metadata = read_metadata(path)
+    try:
+        return ModelConfig.from_dict(json.loads(metadata["config"]))
+    except ModelError as error:
+        raise ModelError(error.message, str(path)) from None
+    except (TypeError, ValueError, KeyError):
+        raise ModelError("is not a weights file of HAC: it doesn't tell its network", str(path)) from None
 
 
 class Tensors(Mapping[str, NDArray[np.float32]]):
@@ -143,7 +154,7 @@ def _describe(entry: dict[str, Any]) -> ReleasedModel:
         digest=entry["sha256"],
         description=entry["description"],
         parameters=int(metadata["parameters"]),
-        config=ModelConfig.from_dict(json.loads(metadata["config"])),
+        config=read_config(path),
         predictor_digest=entry.get("predictor_sha256"),
     )
 

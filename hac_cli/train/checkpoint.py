@@ -9,6 +9,11 @@ from typing import Any
 import torch
 
 from hac_cli.errors import ModelError
+from hac_cli.model.config import ModelConfig
+from hac_cli.model.network import Codec
+
+FOREIGN = "is not a checkpoint of a training run; give the checkpoint.pt in a run's folder"
+PARTS = {"config", "model", "average", "optimizers", "adversary", "step", "elapsed", "random"}
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -25,8 +30,23 @@ def load(path: Path) -> dict[str, Any]:
     """Raises ModelError for a file that is not a checkpoint. Only tensors and plain values are read."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        return state
-    except FileNotFoundError:
-        raise ModelError("no such checkpoint", str(path)) from None
-    except Exception as error:
-        raise ModelError(f"is not a checkpoint that can be read: {error}", str(path)) from None
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise ModelError(f"no checkpoint can be read there: {error.strerror}", str(path)) from None
+    except Exception:  # torch's own words are on how to read files that may do harm
+        raise ModelError(FOREIGN, str(path)) from None
+    if not isinstance(state, dict) or not state.keys() >= PARTS:
+        raise ModelError(FOREIGN, str(path))
+    return state
+
+
+def load_average(path: Path) -> tuple[Codec, dict[str, Any]]:
+    """The averaged network of a checkpoint, and all that the checkpoint holds. Raises ModelError where it has none."""
+    state = load(path)
+    try:
+        model = Codec(ModelConfig.from_dict(state["config"])).eval()
+        model.load_state_dict(state["average"])
+    except ModelError as error:
+        raise ModelError(error.message, str(path)) from None
+    except (AttributeError, RuntimeError, TypeError, ValueError):
+        raise ModelError(FOREIGN, str(path)) from None
+    return model, state

@@ -8,7 +8,7 @@ import numpy as np
 
 from hac_cli.errors import InputError
 from hac_cli.train.augment import coloured_noise, limit_band, reverberate, rms
-from hac_cli.train.data import SAMPLE_RATE, Clip, Corpus
+from hac_cli.train.data import KINDS, SAMPLE_RATE, Clip, Corpus
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Crops:
         self.settings, self.seed = settings, seed
         self.length = int(settings.seconds * SAMPLE_RATE)
         self.pools = {}
-        for kind in ("speech", "music", "sfx"):
+        for kind in KINDS:
             clips = [clip for clip in corpus.of_kind(kind) if len(clip.audio) > self.length]
             if clips:
                 self.pools[kind] = (clips, speaker_weights(clips))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import errno
 import hashlib
+import math
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -15,11 +18,24 @@ import soundfile
 import soxr
 
 from hac_cli.audio.formats import RECORDINGS
-from hac_cli.errors import InputError, UsageError
+from hac_cli.errors import InputError, OutputError, UsageError
 
 SAMPLE_RATE = 24_000
+KINDS = ("speech", "music", "sfx")
 HELD_OUT_SPEAKERS = 12
 LISTED = 20
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # says nothing about the file that was being read
+
+
+def weight_of(text: str) -> float:
+    """Raises ValueError for a weight that is not a number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise ValueError(f"its weight is {text}; it has to be a number above 0")
+    return number
 
 
 @dataclass(frozen=True)
@@ -36,12 +52,9 @@ class Source:
         if not equals or Path(text).exists():
             return cls(Path(text))
         try:
-            number = float(weight)
-        except ValueError:
-            number = 0.0
-        if not 0 < number < float("inf"):
-            raise UsageError(f"--data {text}: the weight after = has to be a number above 0")
-        return cls(Path(path), number)
+            return cls(Path(path), weight_of(weight))
+        except ValueError as error:
+            raise UsageError(f"--data {text}: {error}") from None
 
 
 @dataclass
@@ -86,24 +99,39 @@ def list_files(source: Path) -> list[tuple[Path, str, str, float]]:
     """Path, kind, speaker and weight of every recording in a folder (the speaker is the folder that it is in), or in
     a CSV manifest with the columns path and, where known, kind, speaker and weight.
 
-    Raises InputError for a source that doesn't exist or a manifest that can't be read.
+    Raises InputError for a source that can't be read or a row that can't be meant.
     """
     if not source.exists():
         raise InputError("no such folder or manifest", str(source))
     manifest = source / "manifest.csv" if source.is_dir() else source
-    if manifest.is_file():
-        try:
-            with manifest.open(newline="", encoding="utf-8") as lines:
-                return [_row(manifest.parent, row) for row in csv.DictReader(lines)]
-        except (KeyError, ValueError) as error:
-            raise InputError(f"is not a manifest, a CSV file with a column path: {error!r}", str(manifest)) from None
-    files = sorted(path for path in source.rglob("*") if path.suffix.lower() in RECORDINGS)
+    try:
+        if manifest.is_file():
+            return _rows(manifest)
+        files = sorted(path for path in source.rglob("*") if path.suffix.lower() in RECORDINGS)
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror}", str(source)) from None
     return [(path, "speech", path.parent.name, 1.0) for path in files]
 
 
-def _row(folder: Path, row: dict[str, str]) -> tuple[Path, str, str, float]:
-    path = row["path"]
-    return folder / path, row.get("kind") or "speech", row.get("speaker") or path, float(row.get("weight") or 1)
+def _rows(manifest: Path) -> list[tuple[Path, str, str, float]]:
+    with manifest.open(newline="", encoding="utf-8-sig") as lines:  # spreadsheets write a byte order mark
+        table = csv.DictReader(lines)
+        try:
+            if "path" not in (table.fieldnames or ()):
+                raise ValueError("there is no such column")
+            return [_row(manifest.parent, row) for row in table]
+        except (csv.Error, ValueError) as error:
+            wrong = f"line {table.line_num}: {error}"
+            raise InputError(f"is not a manifest, a CSV file with a column path: {wrong}", str(manifest)) from None
+
+
+def _row(folder: Path, row: dict[str, str | None]) -> tuple[Path, str, str, float]:
+    path, kind = row.get("path"), row.get("kind") or "speech"
+    if not path:
+        raise ValueError("it has no path")
+    if kind not in KINDS:
+        raise ValueError(f"its kind is {kind!r}; known are {', '.join(KINDS)}")
+    return folder / path, kind, row.get("speaker") or path, weight_of(row.get("weight") or "1")
 
 
 def decode(path: Path) -> np.ndarray:
@@ -120,9 +148,9 @@ def decode(path: Path) -> np.ndarray:
 def load(sources: Sequence[Source], cache: Path) -> Corpus:
     """Every recording of the sources, decoded. The decoded audio is cached as ``cache/*.npy``.
 
-    Raises InputError when a source doesn't exist or nothing at all can be used.
+    Raises InputError when a source doesn't exist, nothing at all can be used or memory is short; OutputError when the
+    cache can't be written.
     """
-    cache.mkdir(parents=True, exist_ok=True)
     corpus = Corpus([])
     for source in sources:
         for path, kind, speaker, weight in list_files(source.path):
@@ -131,8 +159,12 @@ def load(sources: Sequence[Source], cache: Path) -> Corpus:
             except soundfile.LibsndfileError as error:
                 corpus.skipped.append((path, f"not audio that can be read ({error.error_string})"))
             except OSError as error:
+                if error.errno in EXHAUSTED:
+                    raise InputError(f"can't be loaded: {error.strerror}; raise that limit", str(path)) from None
                 corpus.skipped.append((path, error.strerror or str(error)))
-            except ValueError as error:
+            except MemoryError:
+                raise InputError("doesn't fit into memory; leave it out or give less data", str(path)) from None
+            except (TypeError, ValueError) as error:  # TypeError: raw samples, of which nothing is known
                 corpus.skipped.append((path, str(error)))
     if not corpus.clips:
         reason = f": {corpus.skipped[0][1]}" if corpus.skipped else ""
@@ -147,11 +179,26 @@ def _cached(path: Path, cache: Path) -> np.ndarray:
         while part := file.read(1 << 20):
             digest.update(part)
     entry = cache / f"{path.stem}-{path.stat().st_size}-{digest.hexdigest()}.npy"
-    if not entry.exists():
-        partial = entry.with_suffix(f".{os.getpid()}.npy")  # another process may be decoding the same
-        np.save(partial, decode(path))
+    try:
+        if entry.exists():
+            return np.load(entry)  # a map would hold a descriptor
+    except (EOFError, ValueError):
+        pass  # not whole: a machine that crashed leaves such
+    audio = decode(path)
+    _keep(audio, entry)
+    return audio
+
+
+def _keep(audio: np.ndarray, entry: Path) -> None:
+    partial = entry.with_suffix(f".{os.getpid()}.npy")  # another process may be decoding the same
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        np.save(partial, audio)
         partial.replace(entry)
-    return np.load(entry, mmap_mode="r")
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise OutputError(f"decoded audio can't be kept there: {error.strerror or error}", str(entry.parent)) from None
 
 
 def split(corpus: Corpus, held_out: int) -> tuple[Corpus, Corpus]:

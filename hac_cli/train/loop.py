@@ -157,9 +157,7 @@ class Trainer:
         if path.suffix == ".safetensors":
             model = self._unfolded(load_file_release(path))
         else:
-            state = checkpoint.load(path)
-            model = Codec(ModelConfig.from_dict(state["config"])).eval()
-            model.load_state_dict(state["average"])
+            model, state = checkpoint.load_average(path)
             if model.config.feature_scaling != config.feature_scaling:
                 model = self._unfolded(fold(model))
             if self.learner.adversary and state["adversary"]:
@@ -167,6 +165,8 @@ class Trainer:
         try:
             for mine in (self.learner.model, self.learner.average):
                 mine.load_state_dict(refitted(model, mine.config))
+        except ModelError as error:
+            raise ModelError(error.message, str(path)) from None
         except RuntimeError:
             raise ModelError("is of a network of another shape", str(path)) from None
 

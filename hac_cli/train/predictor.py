@@ -57,8 +57,9 @@ class BitNetwork(nn.Module):
 
 
 @torch.inference_mode()
-def encode_speakers(weights: Path, sources: list[Path], seed: int = 0) -> tuple[list[np.ndarray], int]:
-    """Signs ``[frames, bits]`` (1, -1) of a stretch of each speaker, and the bits of a token."""
+def encode_speakers(weights: Path, sources: list[Path], seed: int = 0) -> tuple[list[np.ndarray], int, list[Path]]:
+    """Signs ``[frames, bits]`` (1, -1) of a stretch of each speaker, the bits of a token, and the files that can't be
+    used: their speakers are left out."""
     model = load_file_release(weights)
     bits = model.config.bits_per_token
     rng = np.random.default_rng(seed)
@@ -67,23 +68,31 @@ def encode_speakers(weights: Path, sources: list[Path], seed: int = 0) -> tuple[
         for path, kind, speaker, _ in data.list_files(source):
             if kind == "speech":
                 files.setdefault(speaker, []).append(path)
-    speakers = []
+    speakers, skipped = [], []
     for name in rng.permutation(sorted(files)):
-        audio = read_stretch(files[name][rng.integers(len(files[name]))], rng)
+        path = files[name][rng.integers(len(files[name]))]
+        try:
+            audio = read_stretch(path, rng)
+        except (soundfile.LibsndfileError, ValueError):
+            skipped.append(path)
+            continue
         audio = np.clip(audio * 10 ** (rng.uniform(*LEVELS_DB) / 20), -1, 1)
         whole = torch.from_numpy(audio[None, : len(audio) // model.config.hop_length * model.config.hop_length])
         latents, _ = model.encode(whole, model.fresh_encoder(1))
         speakers.append(np.where(latents[0].numpy() > 0, 1, -1))
-    return speakers, bits
+    return speakers, bits, skipped
 
 
 def read_stretch(path: Path, rng: np.random.Generator) -> np.ndarray:
-    """Float32 mono at 24 kHz from a random place of a recording, or all of a short one."""
+    """Float32 mono at 24 kHz from a random place of a recording, or all of a short one. Raises ValueError for one
+    without sound."""
     with soundfile.SoundFile(path) as file:
         samples = SECONDS_PER_SPEAKER * file.samplerate
         if file.frames > samples:
             file.seek(rng.integers(file.frames - samples))
         audio = file.read(samples, dtype="float32", always_2d=True).mean(1)
+        if not len(audio) or not np.isfinite(audio).all():
+            raise ValueError("holds no samples, or some that are not finite")
         return soxr.resample(audio, file.samplerate, data.SAMPLE_RATE)
 
 
@@ -145,11 +154,12 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=64, help="hidden units")
     parser.add_argument("--epochs", type=int, default=8)
     arguments = parser.parse_args()
-    speakers, bits = encode_speakers(arguments.weights, arguments.data)
+    speakers, bits, skipped = encode_speakers(arguments.weights, arguments.data)
     held_out = speakers[::HELD_OUT_SHARE]
     rest = [signs for index, signs in enumerate(speakers) if index % HELD_OUT_SHARE]
     file = train(rest, bits, arguments.look_back, arguments.hidden, arguments.epochs)
     arguments.target.write_bytes(file)
+    print("".join(f"skipped, no audio that can be read: {path}\n" for path in skipped), end="")
     print(f"{len(speakers)} speakers; to {share(file, rest):.4f} of raw, those held out {share(file, held_out):.4f}")
     print(hashlib.sha256(file).hexdigest())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 import typing
 from dataclasses import dataclass, field
@@ -21,6 +22,11 @@ else:
     import tomli as tomllib
 
 RECIPES = Path(__file__).parent / "recipes"
+SIGNED = ("level", "level_range")  # in dB; no other number may be below 0
+ABOVE_ZERO = (
+    "max_steps", "seconds", "batch", "windows", "log_floor", "norm", "learning_rate", "warmup_steps", "clip_norm",
+    "sample_rate", "strides", "widths", "dilations", "kernel", "expansion", "bits_per_token", "decoder_taps",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -151,20 +157,26 @@ class Recipe:
         return recipe
 
 
-def _read_toml(name: str) -> dict[str, Any]:
+def _read_toml(name: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """``above``: the recipes that extend this one."""
     path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
         raise UsageError(f"is not a recipe; give a .toml file or one of {known}", name)
+    if path.resolve() in above:
+        raise UsageError("extends itself; name another recipe", str(above[0]))
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOML's, or that of text which isn't UTF-8
         raise UsageError(f"is not valid TOML: {error}", name) from None
     base = values.pop("extends", None)
     if base is None:
         return values
-    beside = path.with_name(f"{base}.toml")
-    return _merge(_read_toml(str(beside) if beside.is_file() else base), values)
+    if not isinstance(base, str):
+        raise UsageError(f"extends is {base!r}; it has to be the name of a recipe", name)
+    beside = path.parent / f"{base}.toml"
+    shipped = beside == path or not beside.is_file()  # a recipe may have the name of the one that it extends
+    return _merge(_read_toml(base if shipped else str(beside), (*above, path.resolve())), values)
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -185,17 +197,36 @@ def _build(kind: type, values: dict[str, Any], where: str) -> Any:
         if dataclasses.is_dataclass(hints[key]):
             value = _build(typing.cast(type, hints[key]), value, key) if isinstance(value, dict) else value
         made[key] = tuple(value) if isinstance(value, list) else value
-        if wanted := _mismatch(made[key], hints[key]):
+        if wanted := _mismatch(made[key], hints[key]) or _outside(made[key], key):
             raise UsageError(f"[{where}] {key} is {value!r}; it has to be {wanted}")
     return kind(**made)
 
 
 def _mismatch(value: Any, hint: Any) -> str:
     """What a value ought to be, where it isn't."""
-    if typing.get_origin(hint) is Literal:
-        return "" if value in typing.get_args(hint) else f"one of {', '.join(typing.get_args(hint))}"
-    wanted = typing.get_origin(hint) or hint
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+    kind, among = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if kind is Literal:
+        return "" if value in among else f"one of {', '.join(among)}"
+    if kind is tuple:
+        some = among[-1] is ...
+        fits = isinstance(value, tuple) and (some or len(value) == len(among))
+        fits = fits and not any(_mismatch(item, among[0]) for item in value)
+        return "" if fits else f"a list of {'' if some else f'{len(among)} '}{among[0].__name__}s"
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return ""
-    fits = isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))
-    return "" if fits else {tuple: "a list"}.get(wanted, f"of type {wanted.__name__}")
+    fits = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+    return "" if fits else f"of type {kind.__name__}"
+
+
+def _outside(value: Any, key: str) -> str:
+    """What a number, or those in a list, ought to be where they aren't."""
+    numbers = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(number, (int, float)) for number in numbers):
+        return ""
+    if key in ABOVE_ZERO and not numbers:
+        return "a list of one or more"
+    if key in ABOVE_ZERO:
+        return "" if all(0 < number < math.inf for number in numbers) else "above 0"
+    if key in SIGNED:
+        return "" if all(map(math.isfinite, numbers)) else "finite"
+    return "" if all(0 <= number < math.inf for number in numbers) else "finite and not below 0"

@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hac_cli.errors import ModelError
-from hac_cli.model.config import ModelConfig
 from hac_cli.model.layers import Up
 from hac_cli.model.network import Codec
 from hac_cli.model.release import save_release
@@ -47,13 +45,8 @@ def export(source: Path, target: Path, about: dict[str, str], sources: Sequence[
 
     Raises ModelError for a checkpoint that can't be read or a network above the limit of parameters.
     """
-    state = checkpoint.load(source)
-    try:
-        model = Codec(ModelConfig.from_dict(state["config"])).eval()
-        model.load_state_dict(state["average"])
-        story = {"steps": str(state["step"]), "hours": f"{state['elapsed'] / 3600:.2f}"} | state.get("about", {})
-    except (KeyError, RuntimeError):
-        raise ModelError("is not a checkpoint of a training run", str(source)) from None
+    model, state = checkpoint.load_average(source)
+    story = {"steps": str(state["step"]), "hours": f"{state['elapsed'] / 3600:.2f}"} | state.get("about", {})
     if sources:
         corpus = data.load([data.Source.parse(text) for text in sources], source.parent.parent / "audio-cache")
         _, held_out = data.split(corpus, data.HELD_OUT_SPEAKERS)

@@ -10,20 +10,19 @@ import torch.distributed as dist
 from hac_cli.model.parallel import rank, world
 from hac_cli.train.recipe import OptimSettings
 
-AGREE_EVERY = 10
-
 
 class Schedule:
     """``step`` and ``elapsed`` seconds against ``max_steps`` and ``budget`` seconds: whichever is further used counts.
 
-    Several processes take the first one's clock, and anyone's wish to stop, every tenth step: the learning rate
-    follows the clock and has to be the same in all of them.
+    Several processes take the first one's clock, and anyone's wish to stop, at every step: the learning rate follows
+    the clock and has to be the same in all of them, and all have to end with the same step. ``stopping`` is this one's
+    wish, which a signal may set at any time.
     """
 
     def __init__(self, optim: OptimSettings, max_steps: int, budget: float) -> None:
         self.optim, self.max_steps, self.budget = optim, max_steps, budget
         self.step, self.elapsed, self.stopping = 0, 0.0, False
-        self._unagreed = 0.0
+        self._stopped = False
 
     @property
     def progress(self) -> float:
@@ -42,22 +41,14 @@ class Schedule:
         return self.elapsed * (1 / self.progress - 1) if self.progress else math.inf
 
     @property
-    def agreed(self) -> bool:
-        return world() == 1 or self.step % AGREE_EVERY == 0
-
-    @property
     def finished(self) -> bool:
-        return self.agreed and (self.progress >= 1.0 or self.stopping)
+        return self.progress >= 1.0 or self._stopped
 
     def advance(self, seconds: float) -> None:
         """One step was made, and took so long."""
         self.step += 1
-        self._unagreed += seconds
-        if not self.agreed:
-            return
+        said = torch.tensor([seconds if rank() == 0 else 0.0, float(self.stopping)], dtype=torch.double)
         if world() > 1:
-            said = torch.tensor([self._unagreed if rank() == 0 else 0.0, float(self.stopping)], dtype=torch.double)
             dist.all_reduce(said)
-            self._unagreed, self.stopping = float(said[0]), bool(said[1])
-        self.elapsed += self._unagreed
-        self._unagreed = 0.0
+        self.elapsed += float(said[0])
+        self._stopped = bool(said[1])

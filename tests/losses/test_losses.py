@@ -73,6 +73,16 @@ def test_a_distance_is_zero_at_identity_and_grows_with_the_error(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_is_the_mean_over_clips(name):
+    """So that processes share a batch as they like, and a clip's gradient is its own."""
+    x, y = signals(samples=24_000)
+    x[1, 3000:] *= 1e-6
+    loss = LOSSES[name]()
+    alone = [loss(y[i : i + 1], x[i : i + 1]) for i in (0, 1)]
+    torch.testing.assert_close(loss(y, x), sum(alone) / 2, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", LOSSES)
 def test_the_gradient_is_that_of_finite_differences(name):
     x, y = signals(torch.double)
     loss = LOSSES[name]()
@@ -169,6 +179,8 @@ def test_the_filter_bank_reconstructs_and_separates(bands):
     tone = torch.sin(torch.arange(4800) * torch.pi * 2.5 / bands)[None]  # the middle of band 2
     power = bank(tone)[0, :, 20:-20].square().mean(1)
     assert power.argmax() == 2 and power[2] > 0.999 * power.sum()
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(bank(signal), split, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Training data: what is read, what is refused, how crops are drawn."""
 
+import errno
 import os
+import resource
 import shutil
 from dataclasses import replace
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from hac_cli.errors import InputError, UsageError
+from hac_cli.errors import InputError, OutputError, UsageError
 from hac_cli.train import data
 from hac_cli.train.augment import limit_band, reverberate, rms
 from hac_cli.train.crops import Crops, CropSettings, speaker_weights
@@ -51,6 +53,44 @@ def test_a_changed_file_is_decoded_again(tmp_path):
         assert corpus.clips[0].audio[1200] == value * 32768
 
 
+def test_a_cache_entry_that_is_not_whole_is_decoded_anew(folder, corpus, tmp_path):
+    for left in (0, 60, 1000):
+        data.load([data.Source(folder)], tmp_path)
+        for entry in tmp_path.iterdir():
+            os.truncate(entry, left)
+        again = data.load([data.Source(folder)], tmp_path)
+        assert len(again.skipped) == 2
+        assert all(np.array_equal(a.audio, b.audio) for a, b in zip(corpus.clips, again.clips, strict=True))
+
+
+def test_there_may_be_more_recordings_than_open_files(tmp_path):
+    for number in range(40):
+        soundfile.write(tmp_path / f"{number}.wav", np.full(240, number / 100), 24_000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 20, hard))  # noqa: PTH208
+    try:
+        corpus = data.load([data.Source(tmp_path)], tmp_path / "cache")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(corpus.clips) == 40 and not corpus.skipped
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), MemoryError()])
+def test_a_machine_at_its_limits_is_no_fault_of_a_file(error, folder, tmp_path, monkeypatch):
+    def decode(path):
+        raise error
+
+    monkeypatch.setattr(data, "decode", decode)
+    with pytest.raises(InputError, match=r"raise that limit|memory"):
+        data.load([data.Source(folder)], tmp_path)
+
+
+def test_a_cache_that_cannot_be_written_is_no_fault_of_a_file(folder, tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(OutputError, match="can't be kept there"):
+        data.load([data.Source(folder)], tmp_path / "cache" / "deeper")
+
+
 def test_sources_without_audio_are_errors(folder, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no audio"):
@@ -69,6 +109,30 @@ def test_a_manifest_names_files_speakers_and_weights(folder, tmp_path):
     manifest.unlink()
     assert [(c.kind, c.speaker, c.weight) for c in corpus.clips] == [("speech", "a", 6), ("music", "carl/one.flac", 2)]
     assert corpus.skipped == [(folder / "gone.flac", "No such file or directory")]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"path,weight\na.wav,1\nb.wav,nan", "line 3: its weight is nan; it has to be a number above 0"),
+        (b"path,weight\na.wav,-1", "its weight is -1"),
+        (b"path,weight\na.wav,0", "its weight is 0"),
+        (b"path,kind\na.wav,Speech", "line 2: its kind is 'Speech'; known are speech, music, sfx"),
+        (b"kind,path\nspeech", "line 2: it has no path"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", "not a manifest"),
+        (b"fLaC\xff\xfe\xfd", "not a manifest"),
+    ],
+)
+def test_a_mistake_in_a_manifest_is_said(content, complaint, tmp_path):
+    (tmp_path / "list.csv").write_bytes(content)
+    with pytest.raises(InputError, match=complaint):
+        data.load([data.Source(tmp_path / "list.csv")], tmp_path / "cache")
+
+
+def test_a_manifest_may_come_of_a_spreadsheet(folder, tmp_path):
+    manifest = tmp_path / "list.csv"
+    manifest.write_text(f"path,kind\r\n{folder}/anna/one.flac,music\r\n\r\n", encoding="utf-8-sig")
+    assert [row[1] for row in data.list_files(manifest)] == ["music"]
 
 
 def test_sources_may_carry_a_weight(tmp_path):

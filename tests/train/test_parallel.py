@@ -13,6 +13,7 @@ from tiny_training import ADVERSARIAL, RECIPE, TINY, make_trainer
 from hac_cli.train import checkpoint
 from hac_cli.train.data import Source
 from hac_cli.train.run import train
+from hac_cli.train.schedule import Schedule
 
 # tracked scales as in v2, and a batch's own with their gradient as in v1
 RECIPES = {
@@ -28,11 +29,18 @@ def one_of_two(rank, corpus, folder):
     torch.set_num_threads(1)
     for name, recipe in RECIPES.items():
         trainer = make_trainer(corpus, folder / name, recipe)
-        for _ in range(recipe.max_steps):
+        while not trainer.schedule.finished:
             trainer.train_step()
             trainer.schedule.advance(0.0)
+        assert trainer.schedule.step == recipe.max_steps
         if rank == 0:
             trainer.save()
+    schedule = Schedule(RECIPE.optim, max_steps=100, budget=100.0)
+    schedule.advance(float(rank))  # the first one's clock counts
+    schedule.stopping = rank == 1
+    assert schedule.elapsed == 0 and not schedule.finished  # a signal between two steps reaches one of them first
+    schedule.advance(1.0)
+    assert schedule.elapsed == 1 and schedule.finished
     dist.destroy_process_group()
 
 

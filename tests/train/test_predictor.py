@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tiny_training import TINY
 
+from hac_cli.model.network import Codec
+from hac_cli.model.release import save_release
 from hac_cli.train import predictor
+
+
+def test_a_file_that_cannot_be_read_is_skipped_and_said(folder, tmp_path):
+    save_release(Codec(TINY), tmp_path / "tiny.safetensors", {})
+    for speaker, content in (("dora", b"fLaC nothing"), ("emma", (folder / "berta" / "empty.wav").read_bytes())):
+        (tmp_path / speaker).mkdir()
+        (tmp_path / speaker / "one.wav").write_bytes(content)
+    speakers, bits, skipped = predictor.encode_speakers(tmp_path / "tiny.safetensors", [tmp_path, folder / "carl"])
+    assert [signs.shape for signs in speakers] == [(112, bits)]
+    assert {path.parent.name for path in skipped} == {"dora", "emma"}
 
 
 def test_what_follows_from_what_was_is_foretold():

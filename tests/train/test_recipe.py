@@ -31,12 +31,41 @@ def test_recipes_extend_and_refuse_unknown_keys(tmp_path):
         ("[adversarial]\nsize = 'huge'", "size is 'huge'; known are cpu, full"),
         ("[spectral]\nmels = [80, 0]", "mels must be empty, or as many as windows"),
         ("[spectral\n", "not valid TOML"),
+        ("extends = 5", "extends is 5; it has to be the name of a recipe"),
+        ("extends = 'wrong'", "is not a recipe"),
+        ("max_steps = 0", "max_steps is 0; it has to be above 0"),
+        ("seed = -1", "finite and not below 0"),
+        ("[crops]\nbatch = 0", "batch is 0; it has to be above 0"),
+        ("[crops]\nseconds = nan", "seconds is nan; it has to be above 0"),
+        ("[crops]\nlevel = -inf", "level is -inf; it has to be finite"),
+        ("[crops]\nlevel_range = [-50.0]", "has to be a list of 2 floats"),
+        ("[optim]\nlearning_rate = -1", "learning_rate is -1; it has to be above 0"),
+        ("[optim]\nlearning_rate = inf", "learning_rate is inf; it has to be above 0"),
+        ("[optim]\nwarmup_steps = 0", "warmup_steps is 0; it has to be above 0"),
+        ("[losses]\nspectral = nan", "spectral is nan; it has to be finite"),
+        ("[spectral]\nwindows = []\nmels = []", r"windows is \[\]; it has to be a list of one or more"),
+        ("[spectral]\nwindows = ['512', 256]", "has to be a list of ints"),
+        ("[model]\nstrides = [20, 0, 2, 2]", r"strides is \[20, 0, 2, 2\]; it has to be above 0"),
     ],
 )
 def test_a_mistake_in_a_recipe_is_said(text, complaint, tmp_path):
     (tmp_path / "wrong.toml").write_text(text)
     with pytest.raises(UsageError, match=complaint):
         Recipe.read(str(tmp_path / "wrong.toml"))
+
+
+def test_a_recipe_may_have_the_name_of_the_one_it_extends(tmp_path):
+    (tmp_path / "v2.toml").write_text('extends = "v2"\nseed = 9\n')
+    (tmp_path / "mine.toml").write_text('extends = "v2"\n[crops]\nbatch = 9\n')
+    recipe = Recipe.read(str(tmp_path / "mine.toml"))
+    assert (recipe.seed, recipe.crops.batch, recipe.losses) == (9, 9, Recipe.read("v2").losses)
+
+
+def test_recipes_that_extend_each_other_are_refused(tmp_path):
+    for name, base in (("a", "b"), ("b", "c"), ("c", "b")):
+        (tmp_path / f"{name}.toml").write_text(f'extends = "{base}"\n')
+    with pytest.raises(UsageError, match="extends itself"):
+        Recipe.read(str(tmp_path / "a.toml"))
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
