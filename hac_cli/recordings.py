@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 FILE_BLOCK, PIPE_BLOCK, LIVE_BLOCK = 300, 150, 6
 """Frames of a block in a file, in a pipe, where nothing comes out before a block is full, and live: 4 s, 2 s, 80 ms."""
 
+PAYLOADS = ("coded", "raw")
+
 Progress = Callable[[int], None]
 
 
@@ -96,11 +98,13 @@ def compress(
     which takes torch and about as long as the recording.
 
     Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
-    unknown model, UsageError for what is to be both live and best, or a sink that is the source.
+    unknown model, UsageError for what is to be both live and best, an unknown payload, or a sink that is the source.
     """
     refuse_same_file(source.path if isinstance(source, AudioReader) else source, sink)
     if live and best:
         raise UsageError("the best tokens take 3 s of audio to find; leave out either --live or --best")
+    if payload not in PAYLOADS:
+        raise UsageError(f"there is no payload {payload!r}; use one of {', '.join(PAYLOADS)}")
     chosen = released.find(model)
     usual_block = LIVE_BLOCK if live else FILE_BLOCK if _is_file(sink) else PIPE_BLOCK
     with contextlib.ExitStack() as stack:
