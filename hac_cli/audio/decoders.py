@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.audio.cutoff import is_cut_off
+from hac_cli.audio.magic import may_be_audio
 from hac_cli.audio.mp3 import PaddedFile, tells_its_length
 from hac_cli.audio.pcm import RawFormat, SampleFormat
 from hac_cli.audio.source import ByteSource
@@ -15,6 +16,10 @@ from hac_cli.audio.tags import SNDFILE_TAGS
 from hac_cli.audio.wav import MAGIC_SIZE, UnsupportedWavError, is_wav, read_wav_header, tags_behind
 from hac_cli.errors import InputError
 
+NOT_AUDIO = (
+    "is not audio that libsndfile can read; convert it first, for example with ffmpeg, or tell its layout with --raw "
+    "if it is headerless PCM"
+)
 _NO_END = 1 << 62
 """libsndfile says about 2**63 samples where it does not know."""
 _PIECE_SAMPLES = 4096
@@ -57,6 +62,8 @@ def open_decoder(source: ByteSource, raw: RawFormat | None) -> Decoder:
             return PcmDecoder(source, "WAV", *layout, header.data_size, tags)
         except UnsupportedWavError as error:
             source.push_back(error.consumed)
+    elif source.size is None and not may_be_audio(magic):  # before it is copied, to an end that may never come
+        raise InputError(NOT_AUDIO)
     return SndfileDecoder(source.as_file())
 
 
@@ -142,9 +149,7 @@ class SndfileDecoder:
         try:
             self._sound = ForwardOnly(file.fileno(), closefd=False)
         except soundfile.LibsndfileError as error:
-            raise InputError(
-                "is not audio that libsndfile can read; convert it first, for example with ffmpeg"
-            ) from error
+            raise InputError(NOT_AUDIO) from error
         knows_length = 0 <= self._sound.frames < _NO_END
         if self._sound.format == "MP3" and not tells_its_length(file):
             knows_length = False
