@@ -27,12 +27,14 @@ _PIECE_SAMPLES = 4096
 
 
 class Decoder(Protocol):
-    """A source of samples. ``truncated`` says what is missing once ``read`` has returned no more samples."""
+    """A source of samples. ``truncated`` says what is missing once ``read`` has returned no more samples.
+    ``open_ended``: nothing but the end of the input tells its length, as with what is just being recorded."""
 
     format: str
     sample_rate: int
     channels: int
     samples_expected: int | None
+    open_ended: bool
     truncated: str | None
     tags: dict[str, str]
 
@@ -90,6 +92,7 @@ class PcmDecoder:
         self._step = channels * sample_format.bytes_per_sample
         self._promised = None if data_size is None else data_size // self._step
         self._delivered = 0
+        self.open_ended = self._promised is None
         self.samples_expected = self._expected()
 
     def read(self, samples: int) -> NDArray[np.float32]:
@@ -159,6 +162,7 @@ class SndfileDecoder:
         self.sample_rate: int = self._sound.samplerate
         self.channels: int = self._sound.channels
         self.samples_expected: int | None = self._sound.frames if knows_length else None
+        self.open_ended = False
         self.truncated: str | None = None
         self.tags = {key: value for key in SNDFILE_TAGS if (value := getattr(self._sound, key))}
         self._delivered = 0
