@@ -13,7 +13,7 @@ from hac_cli.batch.job import Item, Job, Outcome, Settings
 from hac_cli.batch.manifest import Manifest
 from hac_cli.batch.selection import Selection
 from hac_cli.batch.storage import open_folder
-from hac_cli.errors import InputError, UsageError
+from hac_cli.errors import InputError, OutputError, UsageError
 
 
 @pytest.fixture
@@ -239,6 +239,16 @@ def test_one_batch_at_a_time(tmp_path):
     with Manifest(tmp_path / "m.jsonl"), pytest.raises(UsageError, match="another batch is at work"):
         Manifest(tmp_path / "m.jsonl")
     Manifest(tmp_path / "m.jsonl").close()
+
+
+def test_a_manifest_on_a_full_disk(settings):
+    """Closing it would write again, and fail again."""
+    with pytest.raises(OutputError, match="the disk is full"), Manifest(manifest.Path("/dev/full")) as journal:
+        journal.begin(settings)
+    journal = Manifest(manifest.Path("/dev/full"))
+    journal._file.write(b"not yet written")
+    with pytest.raises(OutputError, match="the disk is full"):
+        journal.close()
 
 
 def test_manifest_lines_are_json(settings, source, tmp_path):
