@@ -44,9 +44,8 @@ Progress = Callable[[int], None]
 @dataclass(frozen=True)
 class Result:
     """What ``compress`` or ``decompress`` did. ``samples`` are per channel at ``sample_rate``; ``warning`` is set
-    when the input ended before it should and was coded as far as it went; ``damage`` says
-    what is wrong first of all with a file that ``recover`` got over, and ``lost`` what it had to conceal, from and to
-    second."""
+    when the input ended before it should and was coded as far as it went; ``damage`` says what is wrong first and last
+    of all with a file that ``recover`` got over, and ``lost`` what it had to conceal, from and to second."""
 
     samples: int
     sample_rate: int
@@ -202,7 +201,12 @@ def decompress(
                 if progress:
                     progress(writer.samples_written)
     return Result(writer.samples_written, header.sample_rate, header.channels, reader.bytes_read, reader.payload_bytes,
-                  chosen.name, damage=damages[0].reason if damages else "", lost=player.lost)  # fmt: skip
+                  chosen.name, damage=_first_and_last(damages), lost=player.lost)  # fmt: skip
+
+
+def _first_and_last(damages: list[Damage]) -> str:
+    """The last may be that there is more behind the end, of which nothing was recovered."""
+    return "; ".join(dict.fromkeys(damage.reason for damage in (*damages[:1], *damages[-1:])))
 
 
 def _is_file(sink: Target) -> bool:
