@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hac_cli import predictors
@@ -23,7 +24,7 @@ from hac_cli.audio import (
     to_mono,
 )
 from hac_cli.codec import decoder_stream, encoder_stream, searching_stream
-from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Writer, needed_version
+from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Writer, needed_version, samples_at_end
 from hac_cli.errors import UsageError
 from hac_cli.model import released
 from hac_cli.model.engine import DEFAULT_ENGINE
@@ -183,6 +184,7 @@ def decompress(
     written, UsageError for a start behind the end, or a target that is the source.
     """
     refuse_same_file(source, target)
+    total = _exact_samples(source)
     with contextlib.closing(ByteSource(source)) as file:
         damages: list[Damage] = []
         reader = predictors.open_reader(file, damages.append if recover else None)
@@ -193,7 +195,7 @@ def decompress(
                                 **_pace(header, live, threads))  # fmt: skip
         window = Window.of_seconds(start, duration, header.sample_rate)
         with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=raw, subtype=subtype,
-                         samples=window.samples(header.total_samples),
+                         samples=window.samples(total),
                          tags=reader.read_metadata() if metadata else None) as writer:  # fmt: skip
             player = Player(reader, damages, stream)
             for audio in player.audio(window):
@@ -207,6 +209,16 @@ def decompress(
 def _first_and_last(damages: list[Damage]) -> str:
     """The last may be that there is more behind the end, of which nothing was recovered."""
     return "; ".join(dict.fromkeys(damage.reason for damage in (*damages[:1], *damages[-1:])))
+
+
+def _exact_samples(source: Source) -> int | None:
+    """How long the recording in a file is; None from a pipe. What its header announces may never have come."""
+    if not isinstance(source, str | os.PathLike):
+        return samples_at_end(source) if source.seekable() else None
+    if Path(source).is_file():  # whoever opens a pipe takes what is in it
+        with contextlib.suppress(OSError), Path(source).open("rb") as file:
+            return samples_at_end(file)
+    return None
 
 
 def _is_file(sink: Target) -> bool:

@@ -148,6 +148,20 @@ def test_a_truncated_recording_is_coded_as_far_as_it_goes(tmp_path):
     assert hac_cli.decompress(tmp_path / "cut.hac", tmp_path / "back.wav").samples == 10_000
 
 
+def test_a_pipe_is_told_the_length_that_comes(tmp_path):
+    """Not the one that the recording promised before it was cut off."""
+    header = recording(24_000).getvalue()
+    (tmp_path / "cut.wav").write_bytes(header[: 44 + 2 * 10_000])
+    (tmp_path / "cut.flac").write_bytes((flac := recording(24_000, format="FLAC").getvalue())[: len(flac) // 2])
+    for name in ("cut.wav", "cut.flac"):
+        result = hac_cli.compress(tmp_path / name, tmp_path / "cut.hac")
+        assert result.warning
+        for source in (tmp_path / "cut.hac", io.BytesIO((tmp_path / "cut.hac").read_bytes())):
+            decoded = io.BytesIO()
+            assert hac_cli.decompress(source, decoded).samples == result.samples
+            assert int.from_bytes(decoded.getvalue()[40:44], "little") == 2 * result.samples
+
+
 def coded_file():
     coded = io.BytesIO()
     hac_cli.compress(recording(9000), coded)
