@@ -64,6 +64,8 @@ def open_decoder(source: ByteSource, raw: RawFormat | None) -> Decoder:
             return PcmDecoder(source, "WAV", *layout, header.data_size, tags)
         except UnsupportedWavError as error:
             source.push_back(error.consumed)
+    elif magic[:4] == b"\x89HAC":
+        raise InputError("is a .hac file already; hac decompress makes a recording of it")
     elif source.size is None and not may_be_audio(magic):  # before it is copied, to an end that may never come
         raise InputError(NOT_AUDIO)
     return SndfileDecoder(source.as_file())

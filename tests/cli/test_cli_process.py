@@ -81,6 +81,12 @@ def test_names_that_are_no_text(hac, folder):
     assert result.stdout.count("\n") == 1 and r"b\xff\n\x1b.hac: OK" in result.stdout
 
 
+def test_names_that_terminals_would_obey(call, folder):
+    make_hac(folder / "b\x1b[31m.hac")
+    code, _, errors = call("cut", "b\x1b[31m.hac", "c\x1b.hac")
+    assert code == 0 and errors.startswith("b\\x1b[31m.hac -> c\\x1b.hac: 1.333 s")
+
+
 def test_many_files_are_joined_with_few_open(folder):
     for number in range(40):
         make_hac(folder / f"{number:02}.hac")
