@@ -30,3 +30,8 @@ def __getattr__(name: str) -> Any:
         module = "hac_cli.recordings" if name in _RECORDINGS else "hac_cli.codec"
         return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What is there without having been loaded, too, for completion."""
+    return sorted({*globals(), *__all__, "__version__"})

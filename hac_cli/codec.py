@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.errors import InputError, UsageError
+from hac_cli.errors import UsageError
 from hac_cli.model import released
+from hac_cli.model.arrays import check_channels
 from hac_cli.model.engine import DEFAULT_ENGINE, Engine, load_engine
 from hac_cli.model.stream import FRAMES_PER_CALL, DecoderStream, EncoderStream
 
@@ -31,16 +32,12 @@ def load_model(name: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE)
 def encode(
     pcm: Samples, *, model: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE, best: bool = False
 ) -> Tokens:
-    """Audio at 24 kHz, ``[samples]`` or ``[channels, samples]``, to tokens ``[channels, frames, 1]`` (int32).
+    """Audio at 24 kHz, floats ``[samples]`` or ``[channels, samples]``, to tokens ``[channels, frames, 1]`` (int32).
 
     ``best`` takes about as long as the recording and needs torch; see ``search``.
-    Raises InputError for NaN or infinite samples and UsageError for another shape.
+    Raises InputError for NaN or infinite samples and UsageError for another shape, integers, or more than 8 channels.
     """
-    pcm = np.atleast_2d(np.asarray(pcm, np.float32))
-    if pcm.ndim != 2:
-        raise UsageError(f"audio must have the shape [samples] or [channels, samples], not {pcm.shape}")
-    if not np.isfinite(pcm).all():
-        raise InputError("the audio holds samples that are not finite numbers")
+    pcm = np.atleast_2d(np.asarray(pcm))
     make = searching_stream if best else encoder_stream
     stream = make(len(pcm), model=model, engine=engine)
     return np.concatenate([stream.push(pcm), stream.flush()], 1)
@@ -52,17 +49,14 @@ def decode(
     """Tokens ``[channels, frames, 1]`` to audio ``[channels, samples]`` at 24 kHz (float32).
 
     The tokens reach up to a frame past the recording's end; give its ``samples`` to get exactly those back.
-    Raises UsageError for another shape or for values that are not tokens.
+    Raises UsageError for another shape, for values that are not tokens, or for more ``samples`` than they hold.
     """
     tokens = np.asarray(tokens)
-    network = load_model(model, engine)
-    limit = 1 << network.config.bits_per_token
-    if tokens.ndim != 3 or tokens.shape[2] != 1 or not np.issubdtype(tokens.dtype, np.integer):
-        raise UsageError(f"tokens must be integers of shape [channels, frames, 1], not {tokens.shape}")
-    if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) < limit:
-        raise UsageError(f"tokens of this model are from 0 to {limit - 1}")
-    stream = DecoderStream(network, len(tokens))
-    return np.concatenate([stream.push(tokens.astype(np.int32)), stream.flush()], 1)[:, :samples]
+    stream = decoder_stream(len(tokens) if tokens.ndim == 3 else 1, model=model, engine=engine)
+    audio = np.concatenate([stream.push(tokens), stream.flush()], 1)
+    if samples is not None and not 0 <= samples <= audio.shape[1]:
+        raise UsageError(f"these tokens hold up to {audio.shape[1]} samples, not {samples}")
+    return audio[:, :samples]
 
 
 def encoder_stream(
@@ -74,6 +68,7 @@ def encoder_stream(
     threads: int = 1,
 ) -> EncoderStream:
     """A stream from audio at 24 kHz to tokens; ``frames_per_call`` trades latency for speed, as do two threads."""
+    check_channels(channels)
     return EncoderStream(load_model(model, engine), channels, frames_per_call, threads)
 
 
@@ -82,6 +77,7 @@ def searching_stream(
 ) -> SearchingStream:
     """A stream from audio at 24 kHz to the tokens that decode best. It always runs in torch, by ``engine`` on a GPU;
     ``threads`` are those that torch has while it searches."""
+    check_channels(channels)
     os.environ.setdefault("GOMP_SPINCOUNT", "0")  # threads that wait by spinning take the cores from other work
     from hac_cli.search import SearchingStream
 
@@ -98,4 +94,5 @@ def decoder_stream(
     threads: int = 1,
 ) -> DecoderStream:
     """A stream from tokens to audio at 24 kHz."""
+    check_channels(channels)
     return DecoderStream(load_model(model, engine), channels, frames_per_call, threads)

@@ -149,10 +149,7 @@ class Player:
 
     def _frames_to_the_end(self, first_frame: int) -> int:
         """How many frames are missing where there is no end block: as the header announced, if it did."""
-        if self.header.total_samples is None:
-            return 0
-        samples = -(-self.header.total_samples * CODEC_SAMPLE_RATE // self.header.sample_rate) + self.header.pre_skip
-        return max(0, -(-samples // self.header.hop_length) - first_frame)
+        return max(0, (self.header.frames_announced or 0) - first_frame)
 
 
 class _Fader:

@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hac_cli import predictors
@@ -23,7 +24,7 @@ from hac_cli.audio import (
     to_mono,
 )
 from hac_cli.codec import decoder_stream, encoder_stream, searching_stream
-from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Writer, needed_version
+from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Writer, needed_version, samples_at_end
 from hac_cli.errors import UsageError
 from hac_cli.model import released
 from hac_cli.model.engine import DEFAULT_ENGINE
@@ -36,15 +37,16 @@ if TYPE_CHECKING:
 FILE_BLOCK, PIPE_BLOCK, LIVE_BLOCK = 300, 150, 6
 """Frames of a block in a file, in a pipe, where nothing comes out before a block is full, and live: 4 s, 2 s, 80 ms."""
 
+PAYLOADS = ("coded", "raw")
+
 Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class Result:
     """What ``compress`` or ``decompress`` did. ``samples`` are per channel at ``sample_rate``; ``warning`` is set
-    when the input ended before it should and was coded as far as it went; ``damage`` says
-    what is wrong first of all with a file that ``recover`` got over, and ``lost`` what it had to conceal, from and to
-    second."""
+    when the input ended before it should and was coded as far as it went; ``damage`` says what is wrong first and last
+    of all with a file that ``recover`` got over, and ``lost`` what it had to conceal, from and to second."""
 
     samples: int
     sample_rate: int
@@ -96,11 +98,13 @@ def compress(
     which takes torch and about as long as the recording.
 
     Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
-    unknown model, UsageError for what is to be both live and best, or a sink that is the source.
+    unknown model, UsageError for what is to be both live and best, an unknown payload, or a sink that is the source.
     """
     refuse_same_file(source.path if isinstance(source, AudioReader) else source, sink)
     if live and best:
         raise UsageError("the best tokens take 3 s of audio to find; leave out either --live or --best")
+    if payload not in PAYLOADS:
+        raise UsageError(f"there is no payload {payload!r}; use one of {', '.join(PAYLOADS)}")
     chosen = released.find(model)
     usual_block = LIVE_BLOCK if live else FILE_BLOCK if _is_file(sink) else PIPE_BLOCK
     with contextlib.ExitStack() as stack:
@@ -180,6 +184,7 @@ def decompress(
     written, UsageError for a start behind the end, or a target that is the source.
     """
     refuse_same_file(source, target)
+    total = _exact_samples(source)
     with contextlib.closing(ByteSource(source)) as file:
         damages: list[Damage] = []
         reader = predictors.open_reader(file, damages.append if recover else None)
@@ -190,7 +195,7 @@ def decompress(
                                 **_pace(header, live, threads))  # fmt: skip
         window = Window.of_seconds(start, duration, header.sample_rate)
         with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=raw, subtype=subtype,
-                         samples=window.samples(header.total_samples),
+                         samples=window.samples(total),
                          tags=reader.read_metadata() if metadata else None) as writer:  # fmt: skip
             player = Player(reader, damages, stream)
             for audio in player.audio(window):
@@ -198,7 +203,22 @@ def decompress(
                 if progress:
                     progress(writer.samples_written)
     return Result(writer.samples_written, header.sample_rate, header.channels, reader.bytes_read, reader.payload_bytes,
-                  chosen.name, damage=damages[0].reason if damages else "", lost=player.lost)  # fmt: skip
+                  chosen.name, damage=_first_and_last(damages), lost=player.lost)  # fmt: skip
+
+
+def _first_and_last(damages: list[Damage]) -> str:
+    """The last may be that there is more behind the end, of which nothing was recovered."""
+    return "; ".join(dict.fromkeys(damage.reason for damage in (*damages[:1], *damages[-1:])))
+
+
+def _exact_samples(source: Source) -> int | None:
+    """How long the recording in a file is; None from a pipe. What its header announces may never have come."""
+    if not isinstance(source, str | os.PathLike):
+        return samples_at_end(source) if source.seekable() else None
+    if Path(source).is_file():  # whoever opens a pipe takes what is in it
+        with contextlib.suppress(OSError), Path(source).open("rb") as file:
+            return samples_at_end(file)
+    return None
 
 
 def _is_file(sink: Target) -> bool:

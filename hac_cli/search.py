@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from hac_cli.losses.envelope import EnvelopeLoss
 from hac_cli.losses.loudness import LoudnessLoss
 from hac_cli.losses.spectral import SpectralLoss, normalize_level, waveform_loss
+from hac_cli.model.arrays import checked_audio
 from hac_cli.model.layers import State
 from hac_cli.model.network import Codec
 from hac_cli.model.quantizer import binarize, on_sphere, to_tokens
@@ -95,7 +96,8 @@ class SearchingStream:
         )  # fmt: skip
 
     def push(self, audio: np.ndarray) -> np.ndarray:
-        """Takes samples, gives the tokens that are decided: int32, often none."""
+        """Takes samples, gives the tokens that are decided: int32, often none. Raises as ``checked_audio``."""
+        audio = checked_audio(audio, len(self.channels))
         self.samples += audio.shape[1]
         audio = np.concatenate([self.pending, audio], 1)
         parts = [np.zeros((len(audio), 0, 1), np.int32)]

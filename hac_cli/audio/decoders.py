@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.audio.cutoff import is_cut_off
+from hac_cli.audio.magic import may_be_audio
 from hac_cli.audio.mp3 import PaddedFile, tells_its_length
 from hac_cli.audio.pcm import RawFormat, SampleFormat
 from hac_cli.audio.source import ByteSource
@@ -15,6 +16,10 @@ from hac_cli.audio.tags import SNDFILE_TAGS
 from hac_cli.audio.wav import MAGIC_SIZE, UnsupportedWavError, is_wav, read_wav_header, tags_behind
 from hac_cli.errors import InputError
 
+NOT_AUDIO = (
+    "is not audio that libsndfile can read; convert it first, for example with ffmpeg, or tell its layout with --raw "
+    "if it is headerless PCM"
+)
 _NO_END = 1 << 62
 """libsndfile says about 2**63 samples where it does not know."""
 _PIECE_SAMPLES = 4096
@@ -22,12 +27,14 @@ _PIECE_SAMPLES = 4096
 
 
 class Decoder(Protocol):
-    """A source of samples. ``truncated`` says what is missing once ``read`` has returned no more samples."""
+    """A source of samples. ``truncated`` says what is missing once ``read`` has returned no more samples.
+    ``open_ended``: nothing but the end of the input tells its length, as with what is just being recorded."""
 
     format: str
     sample_rate: int
     channels: int
     samples_expected: int | None
+    open_ended: bool
     truncated: str | None
     tags: dict[str, str]
 
@@ -57,6 +64,10 @@ def open_decoder(source: ByteSource, raw: RawFormat | None) -> Decoder:
             return PcmDecoder(source, "WAV", *layout, header.data_size, tags)
         except UnsupportedWavError as error:
             source.push_back(error.consumed)
+    elif magic[:4] == b"\x89HAC":
+        raise InputError("is a .hac file already; hac decompress makes a recording of it")
+    elif source.size is None and not may_be_audio(magic):  # before it is copied, to an end that may never come
+        raise InputError(NOT_AUDIO)
     return SndfileDecoder(source.as_file())
 
 
@@ -83,6 +94,7 @@ class PcmDecoder:
         self._step = channels * sample_format.bytes_per_sample
         self._promised = None if data_size is None else data_size // self._step
         self._delivered = 0
+        self.open_ended = self._promised is None
         self.samples_expected = self._expected()
 
     def read(self, samples: int) -> NDArray[np.float32]:
@@ -142,9 +154,7 @@ class SndfileDecoder:
         try:
             self._sound = ForwardOnly(file.fileno(), closefd=False)
         except soundfile.LibsndfileError as error:
-            raise InputError(
-                "is not audio that libsndfile can read; convert it first, for example with ffmpeg"
-            ) from error
+            raise InputError(NOT_AUDIO) from error
         knows_length = 0 <= self._sound.frames < _NO_END
         if self._sound.format == "MP3" and not tells_its_length(file):
             knows_length = False
@@ -154,6 +164,7 @@ class SndfileDecoder:
         self.sample_rate: int = self._sound.samplerate
         self.channels: int = self._sound.channels
         self.samples_expected: int | None = self._sound.frames if knows_length else None
+        self.open_ended = False
         self.truncated: str | None = None
         self.tags = {key: value for key in SNDFILE_TAGS if (value := getattr(self._sound, key))}
         self._delivered = 0

@@ -113,7 +113,9 @@ class SndfileEncoder:
                 f"{format.subtype}; use .wav or .flac",
                 self._path,
             ) from error
-        for key in tags.keys() & set(SNDFILE_TAGS):
+        # in MP3, libsndfile takes the bytes of UTF-8 for letters of Latin-1, and garbled is worse than nothing
+        writable = {key for key in tags if format.container != "MP3" or tags[key].isascii()}
+        for key in writable & set(SNDFILE_TAGS):
             with contextlib.suppress(soundfile.LibsndfileError):  # the format has no place for it
                 setattr(self._sound, key, tags[key])
 

@@ -28,8 +28,8 @@ class AudioReader:
 
     Attributes: ``sample_rate`` in Hz; ``channels``; ``format``, such as ``WAV``, ``FLAC`` or ``raw``; ``tags``, such as
     ``title`` and ``date``; ``samples_expected``, per channel, None where it can't be known beforehand (always so for
-    PCM from a pipe),
-    and only a forecast in compressed formats; ``samples_read`` so far; ``path``, None for a stream; and after
+    PCM from a pipe), and only a forecast in compressed formats; ``open_ended``, whether it is PCM that doesn't tell its
+    length, such as what is just being recorded; ``samples_read`` so far; ``path``, None for a stream; and after
     the last block ``truncated``, which is None or says what is missing, such as
     ``ends after 3.20 s of 10.00 s promised``. All samples that are there are delivered in any case.
 
@@ -54,6 +54,7 @@ class AudioReader:
         self.channels = self._decoder.channels
         self.format = self._decoder.format
         self.samples_expected = self._decoder.samples_expected
+        self.open_ended = self._decoder.open_ended
         self.tags = self._decoder.tags
         self.samples_read = 0
         self._block_samples = block_samples or self.sample_rate

@@ -70,15 +70,18 @@ class Manifest:
         self._write(*(outcome.record() for outcome in outcomes))
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._sync()
-        self._file.close()
+        with self._errors():
+            try:
+                os.fsync(self._file.fileno())
+            finally:
+                self._file.close()  # which writes once more what a full disk didn't take
 
     def __enter__(self) -> Manifest:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with contextlib.suppress(OutputError) if kind else contextlib.nullcontext():  # the first error tells more
+            self.close()
 
     def _write(self, *records: Record) -> None:
         with self._errors():

@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from hac_cli.batch.job import Item, Job, Settings
 from hac_cli.batch.manifest import Record
 from hac_cli.batch.storage import Folder
-from hac_cli.errors import UsageError, shown
+from hac_cli.errors import HacError, OutputError, UsageError, shown
 
 REFUSE, SKIP, OVERWRITE = "refuse", "skip", "overwrite"
 """What to do with an output that exists and that no run of this batch has made."""
+EXISTS = "exists, and isn't what this batch has made; overwrite it with -f, or leave it with --skip-existing"
 
 _TABLES = """
 PRAGMA journal_mode = OFF;
@@ -27,7 +29,7 @@ CREATE TABLE earlier (name BLOB, member BLOB, target BLOB, size INT, stamp TEXT,
                       PRIMARY KEY (name, member)) WITHOUT ROWID;
 CREATE TABLE outputs (target BLOB PRIMARY KEY, bytes INT, complete INT) WITHOUT ROWID;
 CREATE TABLE items (id INTEGER PRIMARY KEY, name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT,
-                    todo INT, job INT);
+                    todo INT, known INT, job INT);
 CREATE UNIQUE INDEX one_input ON items (name, member);
 """
 
@@ -53,17 +55,18 @@ class Counts(NamedTuple):
 
 
 class Plan:
-    """Filled in three steps: ``remember`` what was done, ``add`` every input, ``group`` them into jobs."""
+    """Filled in four steps: ``remember`` what was done, ``add`` every input, take out ``refusals``, ``group`` the rest
+    into jobs."""
 
     def __init__(self, settings: Settings, target: Folder, existing: str = REFUSE) -> None:
         self._settings = settings
         self._target = target
         self._existing = existing
-        self._done = self._skipped = 0
         self._database = sqlite3.connect("")  # a private file that goes when it is closed
         self._database.executescript(_TABLES)
         if settings.shard_format is None:
-            self._database.execute("CREATE UNIQUE INDEX one_output ON items (target)")
+            # what an output was made from is what has made it last
+            self._database.execute("CREATE UNIQUE INDEX one_output ON earlier (target)")
 
     def close(self) -> None:
         self._database.close()
@@ -117,27 +120,50 @@ class Plan:
 
     # -- what there is to do ------------------------------------------------------------------------------------
 
-    def add(self, candidate: Candidate) -> bool:
-        """Decides what to do with an input; False if its output exists and is not to be touched.
-
-        Raises UsageError if another input has the same output.
-        """
+    def add(self, candidate: Candidate) -> None:
+        """Decides what to do with an input. One that was named before is not added again."""
         key = (_pack(candidate.name), _pack(candidate.member or ""))
         row = self._database.execute(
             "SELECT target, size, stamp, digest FROM earlier WHERE name = ? AND member = ?", key
         ).fetchone()
         known = row is not None and candidate.target in (None, _unpack(row[0]))
         target = _unpack(row[0]) if known else candidate.target
-        if known and self._is_whole(str(target)):
-            same = (row[1], row[2]) == (candidate.size, candidate.stamp)
-            done = same and not self._settings.hash_inputs
-            self._insert(candidate, target, row[3] if self._settings.hash_inputs else None, todo=not done)
-            self._done += done
-            return True
-        existing = self._existing if target and self._is_foreign(target) else OVERWRITE
-        self._insert(candidate, target, None, todo=existing == OVERWRITE)
-        self._skipped += existing == SKIP
-        return existing != REFUSE
+        if known := known and self._is_whole(str(target)):
+            hashed = self._settings.hash_inputs
+            todo = hashed or (row[1], row[2]) != (candidate.size, candidate.stamp)
+            digest = row[3] if hashed else None
+        else:
+            todo = self._existing == OVERWRITE or target is None or not self._is_foreign(target)
+            digest = None
+        self._database.execute(
+            "INSERT OR IGNORE INTO items VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            (*key, None if target is None else _pack(target), candidate.size, candidate.stamp, digest, todo, known),
+        )
+
+    def refusals(self) -> Iterator[tuple[Item, HacError]]:
+        """Takes out the inputs that can't be done, and says why: when all are added."""
+        if self._settings.shard_format is None:
+            yield from self._refuse_twins()
+        if self._existing == REFUSE:
+            query = "SELECT name, target, size, stamp, member, digest FROM items WHERE NOT todo AND NOT known"
+            for row in self._database.execute(query):
+                yield _item(row), OutputError(EXISTS)
+
+    def _refuse_twins(self) -> Iterator[tuple[Item, HacError]]:
+        """Of inputs with one output, all but that which has made it, or else the first by its name."""
+        twins = self._database.execute(
+            "SELECT name, target, size, stamp, member, digest, id, first FROM (SELECT items.*, first_value(id) OVER "
+            "(PARTITION BY target ORDER BY earlier.size IS NULL, name, member) AS first "
+            "FROM items LEFT JOIN earlier USING (name, member, target)) WHERE id != first"
+        ).fetchall()
+        for *row, number, first in twins:
+            other = self._database.execute("SELECT name, member FROM items WHERE id = ?", (first,)).fetchone()
+            self._database.execute("DELETE FROM items WHERE id = ?", (number,))
+            item, rival = _item(row), _unpack(other[1] or other[0])
+            way = ("rename one, or leave it out with --exclude" if item.member is None else
+                   "to get this one, give another folder, and leave that one out with --exclude")  # fmt: skip
+            # it is no news of the output, which is another input's
+            yield replace(item, target=""), UsageError(f"would become {item.target}, as {rival} does; {way}")
 
     def _is_whole(self, target: str) -> bool:
         there = self._target.find(target)
@@ -153,20 +179,6 @@ class Plan:
             return there is not None
         # a power cut may leave nothing of a file but its name
         return bool(row[1]) and there.size not in (0, row[0])
-
-    def _insert(self, candidate: Candidate, target: str | None, digest: str | None, todo: bool) -> None:
-        values = (_pack(candidate.name), _pack(candidate.member or ""), None if target is None else _pack(target),
-                  candidate.size, candidate.stamp, digest, todo)  # fmt: skip
-        try:
-            self._database.execute("INSERT INTO items VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, NULL)", values)
-        except sqlite3.IntegrityError:
-            if self._database.execute("SELECT 1 FROM items WHERE (name, member) = (?, ?)", values[:2]).fetchone():
-                return  # an input that was named twice
-            row = self._database.execute("SELECT name FROM items WHERE target = ?", values[2:3]).fetchone()
-            raise UsageError(
-                f"would be made from both {_unpack(row[0])} and {candidate.name}; rename one, or leave it out with "
-                "--exclude", target,
-            ) from None  # fmt: skip
 
     # -- jobs ---------------------------------------------------------------------------------------------------
 
@@ -186,7 +198,9 @@ class Plan:
         self._database.execute("CREATE INDEX items_of_job ON items (job) WHERE job IS NOT NULL")
         query = "SELECT count(*), coalesce(sum(size), 0), count(DISTINCT job) FROM items WHERE todo"
         inputs, size, jobs = self._database.execute(query).fetchone()
-        return Counts(inputs, size, jobs, self._done, self._skipped)
+        query = "SELECT count(*) FROM items WHERE NOT todo AND known = ?"
+        others, done = (self._database.execute(query, (known,)).fetchone()[0] for known in (False, True))
+        return Counts(inputs, size, jobs, done, others if self._existing == SKIP else 0)
 
     def _fill_shards(self, shard_bytes: int, shards: int) -> None:
         """Gives inputs that are in no shard yet to new ones, in the order of their names."""
@@ -217,8 +231,12 @@ class Plan:
         query = "SELECT name, target, size, stamp, member, digest FROM items WHERE job = ? ORDER BY name, id"
         for job, size in self._database.execute(order):
             rows = self._database.execute(query, (job,)).fetchall()
-            yield Job(tuple(Item(_unpack(name), _unpack(target), bytes_, stamp, _unpack(member) or None, digest)
-                            for name, target, bytes_, stamp, member, digest in rows), size)  # fmt: skip
+            yield Job(tuple(map(_item, rows)), size)
+
+
+def _item(row: Sequence[Any]) -> Item:
+    name, target, size, stamp, member, digest = row
+    return Item(_unpack(name), _unpack(target), size, stamp, _unpack(member) or None, digest)
 
 
 def _pack(name: str) -> bytes:

@@ -13,13 +13,12 @@ from hac_cli.batch.plan import Counts, Plan
 from hac_cli.batch.pool import Pool
 from hac_cli.batch.selection import Selection, candidates
 from hac_cli.batch.storage import open_folder
-from hac_cli.errors import HacError, OutputError
+from hac_cli.errors import HacError
 
 CLAIM = 64
 """Jobs that are entered in the manifest at once, before the first of them begins."""
 
 SHARDS_PER_WORKER = 4
-EXISTS = "exists, and isn't what this batch has made; overwrite it with -f, or leave it with --skip-existing"
 
 
 @dataclass
@@ -82,7 +81,7 @@ def make_plan(
 ) -> Planned:
     """Looks at all inputs and at what ``records`` of earlier runs say. Writes nothing.
 
-    Raises UsageError if inputs and outputs don't go together.
+    Raises UsageError if shards of several settings or sources would be mixed.
     """
     plan = Plan(settings, open_folder(settings.target), existing)
     plan.remember(records)
@@ -92,9 +91,8 @@ def make_plan(
         refused.append(Outcome(name, "", None, 0, "", error=error.message, exit_code=error.exit_code))
 
     for candidate in candidates(settings, selection, report):
-        if not plan.add(candidate):
-            refused.append(Outcome(candidate.name, candidate.target or "", candidate.member, candidate.size,
-                                   candidate.stamp, error=EXISTS, exit_code=OutputError.exit_code))  # fmt: skip
+        plan.add(candidate)
+    refused += [Outcome.failed(item, error.message, error.exit_code) for item, error in plan.refusals()]
     return Planned(plan, plan.group(shard_bytes, SHARDS_PER_WORKER * workers), selection, refused)
 
 

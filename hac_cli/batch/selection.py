@@ -21,6 +21,7 @@ CODED = frozenset({".hac", *(f".{name}" for name in SHARD_FORMATS)})
 @dataclass
 class Selection:
     """Patterns of the shell, such as ``*.wav``: those with a / are for the whole name, the others for its last part.
+    ``exclude`` is for the recordings in shards, too.
 
     ``names``: only these files of the folder, None for all. ``passed_over`` counts, by extension, the files that
     nothing named and that don't look like inputs.
@@ -58,7 +59,7 @@ def candidates(settings: Settings, selection: Selection, report: Problem) -> Ite
         if base == manifest.NAME or is_temporary(base):
             continue
         if selection.takes(entry.name, RECORDINGS if settings.command == COMPRESS else CODED):
-            yield from _outputs(settings, source, entry, report)
+            yield from _outputs(settings, selection, source, entry, report)
 
 
 def _entries(source: Folder, target: Folder, selection: Selection, report: Problem) -> Iterator[Entry]:
@@ -74,7 +75,9 @@ def _entries(source: Folder, target: Folder, selection: Selection, report: Probl
             yield found
 
 
-def _outputs(settings: Settings, source: Folder, entry: Entry, report: Problem) -> Iterator[Candidate]:
+def _outputs(
+    settings: Settings, selection: Selection, source: Folder, entry: Entry, report: Problem
+) -> Iterator[Candidate]:
     stem, extension = posixpath.splitext(entry.name)
     if settings.command == COMPRESS:
         yield Candidate(entry.name, entry.size, entry.stamp, None if settings.shard_format else f"{stem}.hac")
@@ -88,6 +91,8 @@ def _outputs(settings: Settings, source: Folder, entry: Entry, report: Problem) 
             report(entry.name, error)
             return
         for member in members:
+            if _matches(member, selection.exclude):
+                continue
             target = posixpath.splitext(safe_name(member))[0] + settings.extension
             yield Candidate(entry.name, entry.size // len(members), entry.stamp, target, member)
     else:

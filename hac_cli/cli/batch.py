@@ -97,8 +97,8 @@ def batch_compress(
 def batch_decompress(console: Console, /, extension: str, **options: Any) -> None:
     """Decompress the .hac files and shards of tokens of SRC into DST.
 
-    DST gets the folders of SRC, with talk.wav for talk.hac; recordings in shards get the folders that they came from.
-    All else is as in `hac batch compress`.
+    DST gets the folders of SRC, with talk.wav for talk.hac; recordings in shards get the folders that they came from,
+    and --exclude is for them, too. All else is as in `hac batch compress`.
     """
     settings = _settings("decompress", None, options, extension=f".{extension.lower().removeprefix('.')}")
     _run(console, settings, SHARD_MEGABYTES, **options)

@@ -51,7 +51,8 @@ def compress(
     OUT is IN with the extension .hac, if not given. IN is anything that libsndfile reads (WAV, FLAC, MP3, Ogg,
     Opus, ...) of 8 to 192 kHz and 1 to 8 channels; each channel is coded on its own. - is standard input or
     standard output. A recording that is cut off is coded as far as it goes, with a warning and exit code 3. Ctrl-C
-    ends what is recorded with --raw or --live from standard input: what was heard until then is kept.
+    ends what is recorded from standard input, as raw PCM, as WAV of unknown length, or with --live: what was heard
+    until then is kept.
     """
     plan = files.make_plan(source, target, ".hac", force)
     from hac_cli.audio import AudioReader, RawFormat
@@ -60,9 +61,13 @@ def compress(
     chosen = released.find(model or released.DEFAULT_MODEL)
     frames_per_block = None if block is None else _frames_in_block(block, chosen.frame_rate)
     layout = RawFormat.parse(raw) if raw else None
-    recorded = (live or layout is not None) and plan.source is None and not files.is_regular(0)
-    stopping = signals.ending_input() if recorded else contextlib.nullcontext()
-    with stopping, plan.named_errors(), AudioReader(plan.source or files.standard_input(), layout) as reader:
+    piped = plan.source is None and not files.is_regular(0)
+    with (
+        _ended_by_signals(piped and live),
+        plan.named_errors(),
+        AudioReader(plan.source or files.standard_input(), layout) as reader,
+        _ended_by_signals(piped and not live and reader.open_ended),
+    ):
         channels = count(reader.channels, "channel")
         console.detail(f"{plan.source_name}: {reader.format}, {reader.sample_rate} Hz, {channels}")
         with files.writing(plan.target, force) as sink:
@@ -92,6 +97,10 @@ def compress(
     console.detail(f"model {result.model}, payload {result.payload_bitrate / 1000:.3f} kbit/s")
     if result.warning:
         raise InputError(f"{result.warning}; it was coded as far as it goes", plan.source_name)
+
+
+def _ended_by_signals(recorded: bool) -> contextlib.AbstractContextManager[None]:
+    return signals.ending_input() if recorded else contextlib.nullcontext()
 
 
 def _frames_in_block(seconds: float, frame_rate: float) -> int:

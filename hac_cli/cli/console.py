@@ -40,9 +40,9 @@ class Console:
             raise OutputError(f"can't be written: {error.strerror}", "standard output") from error
 
     def say(self, text: str) -> None:
-        """What is nice to know."""
+        """What is nice to know, in one line."""
         if not self.quiet:
-            _to_stderr(text)
+            _to_stderr(printable(text))
 
     def detail(self, text: str) -> None:
         """What is nice to know for those who ask for more."""
@@ -73,7 +73,7 @@ class Console:
         unknown = "{desc} {n:.0f} s{postfix}"
         bar_format = unknown if total is None else known
         size = {"ncols": os.get_terminal_size(2).columns or 80, "nrows": 24}  # some terminals don't know theirs
-        with tqdm(total=total, desc=label, bar_format=bar_format, leave=False, **size) as bar:
+        with tqdm(total=total, desc=printable(label), bar_format=bar_format, leave=False, **size) as bar:
             started = time.perf_counter()
 
             def advance(done: int) -> None:

@@ -84,8 +84,8 @@ def decompress(
     console.detail(f"model {result.model}")
     if result.damage:
         places = ", ".join(f"{first:.2f} s to {last:.2f} s" for first, last in result.lost)
-        rest = f"recovered but for {places}" if places else f"all that is there was recovered ({result.damage})"
-        raise CorruptError(f"is damaged; {rest}", plan.source_name)
+        rest = f"but for {places}" if places else "as far as it goes"
+        raise CorruptError(f"is damaged; recovered {rest} ({result.damage})", plan.source_name)
 
 
 def _progress(console: Console, name: str, stream: BinaryIO, whole: bool) -> AbstractContextManager[Advance | None]:

@@ -61,10 +61,11 @@ def make_plan(source: str, target: str | None, extension: str, force: bool) -> P
     if plan.target is None:
         if sys.stdout is not None and sys.stdout.isatty():
             raise UsageError("standard output is a terminal, which can't show this; name a file, or use a pipe")
-    elif not force and stat.S_ISREG(_mode(plan.target)):
-        raise OutputError("exists; overwrite it with -f, or name another output", plan.target)
-    elif extension == ".hac":
+        return plan
+    if extension == ".hac":
         _refuse_recordings(plan.target)
+    if not force and stat.S_ISREG(_mode(plan.target)):
+        raise OutputError("exists; overwrite it with -f, or name another output", plan.target)
     return plan
 
 

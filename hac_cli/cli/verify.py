@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import click
@@ -39,6 +40,9 @@ def _describe(report: Report) -> Facts:
 
 def _place(damage: Damage, header: Header) -> Facts:
     """Where a damage is, in blocks and seconds; ends are None if only a missing end block could tell."""
+    if damage.frames is None and _is_complete(damage.first_frame, header):
+        reason = damage.reason.replace("no end block", "the end block is missing")
+        damage = dataclasses.replace(damage, frames=0, reason=reason)
     start = damage.first_frame * header.frame_seconds
     last_block = end = None
     if damage.frames is not None:
@@ -51,6 +55,12 @@ def _place(damage: Damage, header: Header) -> Facts:
         "end_seconds": end,
         "reason": damage.reason,
     }
+
+
+def _is_complete(frames: int, header: Header) -> bool:
+    """Whether so many frames are all: the last block was a short one, or there are as many as were announced."""
+    announced = header.frames_announced
+    return frames % header.frames_per_block > 0 or (announced is not None and frames >= announced)
 
 
 def _as_text(name: str, facts: Facts) -> str:

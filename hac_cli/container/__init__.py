@@ -17,7 +17,7 @@ from hac_cli.container.registry import (
     needed_version,
 )
 from hac_cli.container.summary import Summary
-from hac_cli.container.verify import Report, verify
+from hac_cli.container.verify import Report, samples_at_end, verify
 from hac_cli.container.writer import Writer
 
 __all__ = [
@@ -36,5 +36,6 @@ __all__ = [
     "Summary",
     "Writer",
     "needed_version",
+    "samples_at_end",
     "verify",
 ]

@@ -106,6 +106,14 @@ class Header:
         return (frames + 1) * self.hop_length * self.sample_rate // CODEC_SAMPLE_RATE
 
     @property
+    def frames_announced(self) -> int | None:
+        """Frames that the announced samples take; None where their number was not known when writing began."""
+        if not self.total_samples:
+            return self.total_samples
+        codec_samples = -(-self.total_samples * CODEC_SAMPLE_RATE // self.sample_rate) + self.pre_skip
+        return -(-codec_samples // self.hop_length)
+
+    @property
     def size(self) -> int:
         """Bytes of the header that :meth:`pack` gives."""
         return HEADER_SIZE + len(self.predictor_digest or b"")

@@ -221,7 +221,10 @@ class Reader:
         if self._whole and self.gives_tokens and self._digest.digest() != end.digest:
             self._fail(Damage(0, self._position, "digest mismatch: these are not the tokens that were written"))
         if behind := self._source.peek(len(MAGIC)):
-            joined = "another .hac file follows the end block; hac cat is what joins them"
+            number = self.bytes_read + 1
+            joined = (
+                f"another .hac file follows the end block; tail -c +{number} gives it, and hac cat joins such files"
+            )
             self._fail(Damage(self._position, 0, joined if behind == MAGIC else "bytes follow the end block"))
         rate = self.header.sample_rate
         size, payload = self.bytes_read, self.payload_bytes

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import BinaryIO
 
-from hac_cli.container.header import Header
+from hac_cli.container.blocks import (
+    BLOCK_HEADER_SIZE,
+    CRC_SIZE,
+    END,
+    END_SIZE,
+    MIN_BLOCK_SIZE,
+    BlockHeader,
+    End,
+    find_number,
+)
+from hac_cli.container.header import Header, read_header
 from hac_cli.container.pieces import Damage
 from hac_cli.container.predictor import Predictor
 from hac_cli.container.reader import Reader
-from hac_cli.container.source import Readable
+from hac_cli.container.source import Readable, Source
 from hac_cli.container.summary import Summary
+from hac_cli.errors import CorruptError
 
 
 @dataclass(frozen=True)
@@ -41,3 +55,20 @@ def verify(source: Readable, predictor: Callable[[Header], Predictor | None] | N
     return Report(
         reader.header, reader.summary, tuple(damages), blocks, reader.gives_tokens, reader.bytes_read, reader.metadata
     )
+
+
+def samples_at_end(file: BinaryIO) -> int | None:
+    """What the end block of a file says, which a header may not: it announces what was expected. ``file`` can seek, and
+    stays where it is; None where its last bytes are no end block."""
+    start = file.tell()
+    try:
+        _, header_crc = read_header(Source(file))
+        file.seek(-(MIN_BLOCK_SIZE + END_SIZE), os.SEEK_END)
+        data = file.read()
+        block, end = BlockHeader.unpack(data[:BLOCK_HEADER_SIZE]), End.unpack(data[BLOCK_HEADER_SIZE:-CRC_SIZE])
+        good = block.kind == END and find_number(header_crc, data, [end.data_blocks]) is not None
+    except (CorruptError, OSError, struct.error):
+        return None
+    finally:
+        file.seek(start)
+    return end.samples if good else None

@@ -10,6 +10,7 @@ import functools
 
 import numpy as np
 
+from hac_cli.model.arrays import checked_audio, checked_tokens
 from hac_cli.model.engine import Engine
 from hac_cli.model.pipeline import Pipeline
 
@@ -35,7 +36,8 @@ class EncoderStream:
         self.samples = self.frames = self.calls = 0
 
     def push(self, audio: np.ndarray) -> np.ndarray:
-        """Takes samples, gives the tokens that are complete: int32, often none."""
+        """Takes samples, gives the tokens that are complete: int32, often none. Raises as ``checked_audio``."""
+        audio = checked_audio(audio, len(self.pending))
         self.samples += audio.shape[1]
         return self._joined(self._consume(audio))
 
@@ -83,7 +85,8 @@ class DecoderStream:
         return Pipeline(self.engine.decoder(self.channels, self.frame), self.threads)
 
     def push(self, tokens: np.ndarray) -> np.ndarray:
-        """Takes tokens, gives the samples that are complete: float32."""
+        """Takes tokens, gives the samples that are complete: float32. Raises as ``checked_tokens``."""
+        tokens = checked_tokens(tokens, self.channels, self.engine.config.bits_per_token)
         tokens = np.concatenate([self.pending, tokens], 1)
         whole = tokens.shape[1] - tokens.shape[1] % self.frames_per_call
         self.pending = tokens[:, whole:]

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from hac_cli.audio import AudioReader, AudioWriter, RawFormat
-from hac_cli.errors import OutputError, UsageError
+from hac_cli.errors import InputError, OutputError, UsageError
 
 SAMPLE_RATE = 24000
 AUDIO = (0.5 * np.sin(np.arange(3 * SAMPLE_RATE) * 0.05) * np.ones((2, 1))).astype(np.float32)
@@ -60,6 +61,48 @@ def test_a_pipe_gives_what_the_file_gives(tmp_path: Path, extension: str) -> Non
         thread.join()
     np.testing.assert_array_equal(result, expected)
     assert reader.truncated is None
+
+
+KINDS = [
+    (format, endian)
+    for format in sorted(soundfile.available_formats().keys() - {"RAW", "SD2"})  # no file tells that it is one of these
+    for endian in ("FILE", "LITTLE", "BIG")
+    if soundfile.check_format(format, soundfile.default_subtype(format), endian)
+]
+
+
+@pytest.mark.parametrize(("format", "endian"), KINDS)
+def test_every_format_of_libsndfile_comes_through_a_pipe(format: str, endian: str, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    rate = {"WVE": 8_000, "OGG": 48_000}.get(format, 44_100)
+    soundfile.write(path, AUDIO[0, :3000], rate, endian=endian, format=format)
+    with AudioReader(path) as reader:
+        expected = np.concatenate(list(reader), axis=1)
+    with AudioReader(io.BytesIO(path.read_bytes())) as reader:
+        np.testing.assert_array_equal(np.concatenate(list(reader), axis=1), expected)
+
+
+class Endless(io.RawIOBase):
+    """A pipe in which something comes for ever."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.given = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:
+        self.given += len(buffer)
+        assert self.given < 1 << 20
+        buffer[:] = (self.content * len(buffer))[: len(buffer)]
+        return len(buffer)
+
+
+@pytest.mark.parametrize("content", [b"y\n", b"\0", b"Some text.\n", b"\x89HAC"])
+def test_what_is_no_audio_is_not_copied_first(content: bytes) -> None:
+    with pytest.raises(InputError, match=r"is not audio .* --raw"):
+        AudioReader(io.BufferedReader(Endless(content)))
 
 
 @pytest.mark.parametrize("raw", [None, RawFormat(SAMPLE_RATE, 1)])

@@ -13,7 +13,7 @@ from hac_cli.batch.job import Item, Job, Outcome, Settings
 from hac_cli.batch.manifest import Manifest
 from hac_cli.batch.selection import Selection
 from hac_cli.batch.storage import open_folder
-from hac_cli.errors import InputError, UsageError
+from hac_cli.errors import InputError, OutputError, UsageError
 
 
 @pytest.fixture
@@ -95,10 +95,42 @@ def test_patterns(settings, source):
 
 @pytest.mark.parametrize("existing", [plan.REFUSE, plan.SKIP, plan.OVERWRITE])
 def test_two_inputs_with_one_output(settings, source, existing, tmp_path):
-    source("talk.wav", "other.wav", "talk.flac")
-    with pytest.raises(UsageError, match=r"talk\.hac: would be made from both talk\.\w+ and talk\.\w+; rename one"):
-        planned(settings, existing=existing)
-    assert not (tmp_path / "dst").exists()
+    """One of them is done, and the rest; it stays the same one when more come."""
+    source("talk.wav", "other.wav", "talk.mp3")
+    made = planned(settings, existing=existing)
+    assert pairs(made) == {"talk.mp3": "talk.hac", "other.wav": "other.hac"}
+    reason = "would become talk.hac, as talk.mp3 does; rename one, or leave it out with --exclude"
+    assert [(outcome.input, outcome.error, outcome.exit_code) for outcome in made.refused] == [("talk.wav", reason, 2)]
+    pretend(settings, made)
+    source("talk.flac")
+    again = planned(settings, existing=existing)
+    assert again.counts.done == 2 and not pairs(again)
+    assert [outcome.input for outcome in again.refused] == ["talk.flac", "talk.wav"]
+    (tmp_path / "dst" / "talk.hac").unlink()
+    assert pairs(planned(settings, existing=existing)).keys() == {"talk.mp3"}
+    (tmp_path / "src" / "talk.mp3").unlink()
+    last = planned(settings, existing=existing)
+    assert pairs(last).keys() == {"talk.flac"}
+    pretend(settings, last)
+    source("talk.mp3")  # which is as it was, but what is there now was made of the other
+    assert not pairs(planned(settings, existing=existing))
+
+
+def test_two_recordings_in_shards_with_one_output(settings, tmp_path, monkeypatch):
+    """The messages name the recordings, which --exclude is for as well."""
+    members = {"tokens-0.npz": ["a/one.wav", "two.wav"], "tokens-1.npz": ["a/one.flac"]}
+    monkeypatch.setattr("hac_cli.batch.tokens.paths", lambda path: members[manifest.Path(path).name])
+    for name in members:
+        (tmp_path / "src" / name).touch()
+    settings = replace(settings, command="decompress")
+    made = planned(settings)
+    outputs = {item.member: item.target for job in made.plan.jobs() for item in job.items}
+    assert outputs == {"a/one.wav": "a/one.wav", "two.wav": "two.wav"}
+    (refused,) = made.refused
+    assert refused.member == "a/one.flac" and "would become a/one.wav, as a/one.wav does; to get" in refused.error
+    made = planned(settings, Selection(exclude=("*/one.wav",)))
+    outputs = {item.member: item.target for job in made.plan.jobs() for item in job.items}
+    assert outputs == {"a/one.flac": "a/one.wav", "two.wav": "two.wav"} and not made.refused
 
 
 def test_links(settings, source, tmp_path):
@@ -207,6 +239,16 @@ def test_one_batch_at_a_time(tmp_path):
     with Manifest(tmp_path / "m.jsonl"), pytest.raises(UsageError, match="another batch is at work"):
         Manifest(tmp_path / "m.jsonl")
     Manifest(tmp_path / "m.jsonl").close()
+
+
+def test_a_manifest_on_a_full_disk(settings):
+    """Closing it would write again, and fail again."""
+    with pytest.raises(OutputError, match="the disk is full"), Manifest(manifest.Path("/dev/full")) as journal:
+        journal.begin(settings)
+    journal = Manifest(manifest.Path("/dev/full"))
+    journal._file.write(b"not yet written")
+    with pytest.raises(OutputError, match="the disk is full"):
+        journal.close()
 
 
 def test_manifest_lines_are_json(settings, source, tmp_path):

@@ -129,6 +129,21 @@ def test_there_and_back(done, tree, hac, tmp_path):
     assert np.array_equal(samples_of(target / "in/a/shard.flac"), alone)
 
 
+def test_two_recordings_of_one_name(folder, call):
+    """In a folder and in shards: one of them fails, and the rest is done."""
+    for name in ("talk.flac", "talk.wav", "other.wav"):
+        write_talk(folder / "src" / name)
+    code, _, errors = call("batch", "compress", "-j1", "src", "dst")
+    assert code == 1 and names(folder / "dst") == [manifest.NAME, "other.hac", "talk.hac"]
+    assert "hac: talk.wav: would become talk.hac, as talk.flac does; rename one" in errors
+    assert "2 done, 1 failed" in errors
+    assert call("batch", "compress", "-q", "-j1", "--to", "npz", "src", "shards")[0] == 0
+    code, _, errors = call("batch", "decompress", "-j1", "shards", "audio")
+    assert code == 1 and names(folder / "audio") == [manifest.NAME, "other.wav", "talk.wav"]
+    assert "hac: talk.wav: would become talk.wav, as talk.flac does" in errors
+    assert call("batch", "decompress", "-q", "-j1", "--exclude", "talk.flac", "shards", "more")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [
@@ -141,15 +156,13 @@ def test_there_and_back(done, tree, hac, tmp_path):
         ("compress odd://host/src dst", 2, "hac: odd://host/src: can't be reached"),
         ("decompress --format xyz src dst", 2, "hac: the extension .xyz is unknown"),
         ("compress --cluster tcp://127.0.0.1:1 src dst", 2, "hac: tcp://127.0.0.1:1: no cluster answers there"),
-        ("compress twins dst", 2, "hac: talk.hac: would be made from both"),
         ("compress src src/talk.wav", 4, "hac: {}/src/talk.wav/hac-batch.jsonl: "),
     ],
 )
 def test_refusals(line, code, message, call, folder, monkeypatch):
     monkeypatch.setattr("hac_cli.batch.cluster.PATIENCE", 1)
-    for name in ("src/talk.wav", "twins/talk.wav", "twins/talk.mp3"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).touch()
+    (folder / "src").mkdir()
+    (folder / "src" / "talk.wav").touch()
     result = call("batch", *line.split())
     assert result[0] == code, result
     assert result[2].startswith(message.format(folder)) and result[2].count("\n") == 1

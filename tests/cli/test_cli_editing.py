@@ -37,13 +37,28 @@ def test_recover(call, folder):
     assert call("decompress", "hurt.hac", "none.wav")[0] == 5
     assert not (folder / "none.wav").exists()
     code, _, errors = call("decompress", "-q", "--recover", "hurt.hac", "whole.wav")
-    assert (code, errors) == (5, "hac: hurt.hac: is damaged; recovered but for 0.37 s to 0.77 s\n")
+    assert (code, errors) == (5, "hac: hurt.hac: is damaged; recovered but for 0.37 s to 0.77 s (checksum mismatch)\n")
     assert frames_of("whole.wav") == 31_000
     (folder / "cut.hac").write_bytes(data[:150])
     assert call("decompress", "-q", "--recover", "cut.hac", "cut.wav")[0] == 5
     assert frames_of("cut.wav") == 31_000
     make_hac(folder / "good.hac", samples=31_000)
     assert call("decompress", "-q", "--recover", "good.hac", "good.wav") == (0, "", "")
+
+
+def test_recover_tells_of_a_second_recording(call, folder):
+    """Which it leaves out, whatever else is wrong with the first."""
+    data = bytearray(make_hac(folder / "one.hac").read_bytes())
+    whole = bytes(data)
+    (folder / "two.hac").write_bytes(data + whole)
+    data[44 + 80 + 20] ^= 1
+    (folder / "hurt.hac").write_bytes(data + whole)
+    advice = f"another .hac file follows the end block; tail -c +{len(data) + 1} gives it, and hac cat joins such files"
+    code, _, errors = call("decompress", "-q", "--recover", "two.hac", "two.wav")
+    assert (code, errors) == (5, f"hac: two.hac: is damaged; recovered as far as it goes ({advice})\n")
+    code, _, errors = call("decompress", "-q", "--recover", "hurt.hac", "hurt.wav")
+    assert code == 5 and errors.endswith(f"0.37 s to 0.77 s (checksum mismatch; {advice})\n")
+    assert call("info", "-q", "two.hac") == (5, "", f"hac: two.hac: is damaged; {advice}\n")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +75,7 @@ def test_recover_never_keeps_quiet_about_damage(hurt, frames, words, call, folde
     data = make_hac(folder / "hurt.hac", samples=31_000, total_known=False).read_bytes()
     (folder / "hurt.hac").write_bytes(hurt(data))
     code, _, errors = call("decompress", "-q", "--recover", "hurt.hac", "whole.wav")
-    assert (code, errors) == (5, f"hac: hurt.hac: is damaged; all that is there was recovered ({words})\n")
+    assert (code, errors) == (5, f"hac: hurt.hac: is damaged; recovered as far as it goes ({words})\n")
     assert frames_of("whole.wav") == frames
 
 

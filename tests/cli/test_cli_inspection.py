@@ -79,6 +79,22 @@ def test_verify(call, folder):
     assert call("verify", "flip.hac", "none.hac")[0] == 1  # failures of two kinds
 
 
+def test_verify_where_only_the_end_block_is_missing(call, folder):
+    """After a short block, or as many frames as were announced, nothing else can be."""
+    short, full = (
+        make_hac(folder / "a.hac", total_known=False).read_bytes(),
+        make_hac(folder / "b.hac", 92).read_bytes(),
+    )
+    open_end = make_hac(folder / "c.hac", 90, total_known=False).read_bytes()
+    (folder / "short.hac").write_bytes(short[:-34])
+    (folder / "full.hac").write_bytes(full[:-20])
+    (folder / "open.hac").write_bytes(open_end[:-34])
+    lines = call("verify", "short.hac", "full.hac", "open.hac")[1].splitlines()
+    assert lines[1] == "  at 1.33 s, nothing is lost there: truncated; the end block is missing"
+    assert lines[3] == "  at 1.23 s, nothing is lost there: truncated; the end block is missing"
+    assert lines[5] == "  from block 3 (1.20 s) on: truncated; no end block"
+
+
 def test_verify_json(call, folder):
     whole = make_hac(folder / "whole.hac").read_bytes()
     (folder / "cut.hac").write_bytes(whole[:200])

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from cli_tools import HAC, make_hac, names
 
+from hac_cli.audio.pcm import S16
+from hac_cli.audio.wav import wav_header
 from hac_cli.container import verify
 from hac_cli.container.blocks import BlockHeader
 
@@ -79,6 +81,12 @@ def test_names_that_are_no_text(hac, folder):
     assert result.stdout.count("\n") == 1 and r"b\xff\n\x1b.hac: OK" in result.stdout
 
 
+def test_names_that_terminals_would_obey(call, folder):
+    make_hac(folder / "b\x1b[31m.hac")
+    code, _, errors = call("cut", "b\x1b[31m.hac", "c\x1b.hac")
+    assert code == 0 and errors.startswith("b\\x1b[31m.hac -> c\\x1b.hac: 1.333 s")
+
+
 def test_many_files_are_joined_with_few_open(folder):
     for number in range(40):
         make_hac(folder / f"{number:02}.hac")
@@ -115,11 +123,12 @@ def test_signals_leave_nothing_behind(number, code, message, start_hac, talk, fo
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, b"interrupted"), (signal.SIGTERM, 143, b"terminated")]
 )
-@pytest.mark.parametrize("live", [[], ["--live"]])
-def test_what_was_recorded_is_kept(live, number, code, word, start_hac, folder):
+@pytest.mark.parametrize("options", [["--raw", "24000:1:s16"], ["--raw", "24000:1:s16", "--live"], []])
+def test_what_was_recorded_is_kept(options, number, code, word, start_hac, folder):
     """A recorder's pipe stays open, and holds samples that nobody has read yet."""
-    process = start_hac("compress", "-q", "--raw", "24000:1:s16", *live, "-", "out.hac", stdin=subprocess.PIPE)
-    process.stdin.write(random.Random(0).randbytes(2 * 200_001))
+    process = start_hac("compress", "-q", *options, "-", "out.hac", stdin=subprocess.PIPE)
+    header = b"" if options else wav_header(S16, 24_000, 1, None)
+    process.stdin.write(header + random.Random(0).randbytes(2 * 200_001))
     process.stdin.flush()
     _wait_for(lambda: any(path.stat().st_size > 100 for path in folder.iterdir()), process)
     process.send_signal(number)
@@ -201,7 +210,7 @@ def test_kill_at_any_time_leaves_the_old_file_or_none(there_before, start_hac, t
 @pytest.mark.slow
 def test_signals_while_coding(start_hac, talk, folder):
     process = start_hac("compress", "-", "out.hac", stdin=subprocess.PIPE)
-    header = talk.read_bytes()[:40] + b"\xff\xff\xff\xff"
+    header = wav_header(S16, 16_000, 1, 1 << 20)
     process.stdin.write(header + random.Random(0).randbytes(1 << 19))  # noise takes more bytes than silence
     process.stdin.flush()
     _wait_for(lambda: any(path.stat().st_size > 500 for path in folder.iterdir()), process)

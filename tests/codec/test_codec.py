@@ -94,6 +94,50 @@ def test_wrong_arrays_are_refused():
         hac_cli.decode(np.full((1, 1, 1), 1 << 18))
     with pytest.raises(UsageError, match="integers"):
         hac_cli.decode(np.zeros((1, 1, 1)))
+    with pytest.raises(UsageError, match="shape"):
+        hac_cli.decode(np.zeros((1, 1), int))
+
+
+def test_integers_are_no_audio():
+    """Their level would be 32768 times too high."""
+    with pytest.raises(UsageError, match="divide 16-bit integers by 32768"):
+        hac_cli.encode(np.zeros(100, np.int16))
+
+
+@pytest.mark.parametrize("shape", [(24_000, 2), (9, 100), (0, 10)])
+def test_channels_come_first(shape):
+    with pytest.raises(UsageError, match=r"1 to 8 channels, not \d+; the layout is \[channels, samples\]"):
+        hac_cli.encode(np.zeros(shape))
+    with pytest.raises(UsageError, match="1 to 8 channels"):
+        hac_cli.encoder_stream(shape[0])
+
+
+@pytest.mark.parametrize("samples", [-1, 3 * 320 - 640 + 1])
+def test_tokens_hold_no_other_number_of_samples(samples):
+    tokens = hac_cli.encode(np.zeros(320))
+    assert tokens.shape[1] == 3 and hac_cli.decode(tokens, samples=320).shape == (1, 320)
+    with pytest.raises(UsageError, match=f"up to 320 samples, not {samples}"):
+        hac_cli.decode(tokens, samples=samples)
+
+
+def test_streams_refuse_what_encode_and_decode_refuse():
+    encoder, decoder = hac_cli.encoder_stream(2), hac_cli.decoder_stream()
+    for audio, error in ((np.zeros(100), UsageError), (np.zeros((1, 100)), UsageError),
+                         (np.zeros((2, 100), int), UsageError), (np.full((2, 1), np.nan), InputError)):  # fmt: skip
+        with pytest.raises(error):
+            encoder.push(audio)
+    for tokens in (np.zeros((1, 5), int), np.zeros((2, 5, 1), int), np.zeros((1, 5, 1)), np.full((1, 1, 1), -1)):
+        with pytest.raises(UsageError):
+            decoder.push(tokens)
+
+
+def test_an_unknown_payload_is_refused():
+    with pytest.raises(UsageError, match="no payload 'foo'; use one of coded, raw"):
+        hac_cli.compress(recording(10), io.BytesIO(), payload="foo")
+
+
+def test_what_there_is_can_be_listed():
+    assert {"__version__", *hac_cli.__all__} <= set(dir(hac_cli))
 
 
 def test_a_truncated_recording_is_coded_as_far_as_it_goes(tmp_path):
@@ -102,6 +146,20 @@ def test_a_truncated_recording_is_coded_as_far_as_it_goes(tmp_path):
     result = hac_cli.compress(path, tmp_path / "cut.hac")
     assert result.samples == 10_000 and "0.42 s of 1.00 s" in result.warning
     assert hac_cli.decompress(tmp_path / "cut.hac", tmp_path / "back.wav").samples == 10_000
+
+
+def test_a_pipe_is_told_the_length_that_comes(tmp_path):
+    """Not the one that the recording promised before it was cut off."""
+    header = recording(24_000).getvalue()
+    (tmp_path / "cut.wav").write_bytes(header[: 44 + 2 * 10_000])
+    (tmp_path / "cut.flac").write_bytes((flac := recording(24_000, format="FLAC").getvalue())[: len(flac) // 2])
+    for name in ("cut.wav", "cut.flac"):
+        result = hac_cli.compress(tmp_path / name, tmp_path / "cut.hac")
+        assert result.warning
+        for source in (tmp_path / "cut.hac", io.BytesIO((tmp_path / "cut.hac").read_bytes())):
+            decoded = io.BytesIO()
+            assert hac_cli.decompress(source, decoded).samples == result.samples
+            assert int.from_bytes(decoded.getvalue()[40:44], "little") == 2 * result.samples
 
 
 def coded_file():

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 import hac_cli
-from hac_cli.audio import AudioReader
+from hac_cli.audio import AudioReader, AudioWriter
 from hac_cli.container import verify
 from hac_cli.container.metadata import MAX_SIZE, pack_metadata, unpack_metadata
 
@@ -37,6 +37,12 @@ def test_tags_come_through(source, tmp_path):
             assert file.frames == 3_000
         with AudioReader(tmp_path / name) as reader:
             assert reader.tags == TAGS
+
+
+def test_mp3_has_no_garbled_tags(tmp_path):
+    with AudioWriter(tmp_path / "a.mp3", 24_000, 1, tags={"title": "Grüße", "artist": "Ann"}) as writer:
+        writer.write(np.zeros((1, 24_000), np.float32))
+    assert AudioReader(tmp_path / "a.mp3").tags == {"artist": "Ann"}
 
 
 def test_tags_behind_the_samples(tmp_path):

@@ -1,0 +1,44 @@
+"""What streams take: arrays of the right shape, type and range, or an error that says which these are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hac_cli.errors import InputError, UsageError
+
+MAX_CHANNELS = 8
+
+
+def check_channels(channels: int) -> None:
+    """Raises UsageError for more than HAC codes: mostly an array whose axes are the other way round."""
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise UsageError(f"there are 1 to {MAX_CHANNELS} channels, not {channels}; the layout is [channels, samples]")
+
+
+def checked_audio(audio: NDArray[Any], channels: int) -> NDArray[np.float32]:
+    """Audio as it is coded. Raises UsageError for another shape or integers, InputError for NaN or infinite samples."""
+    audio = np.asarray(audio)
+    if audio.ndim != 2 or len(audio) != channels:
+        raise UsageError(f"audio must have the shape [channels, samples], here [{channels}, n], not {audio.shape}")
+    if not np.issubdtype(audio.dtype, np.floating):
+        raise UsageError(f"audio must be floats from -1 to 1, not {audio.dtype}; divide 16-bit integers by 32768, or "
+                         "read them with soundfile, whose arrays are floats")  # fmt: skip
+    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, which is refused
+        audio = audio.astype(np.float32, copy=False)
+    if not np.isfinite(audio).all():
+        raise InputError("the audio holds samples that are not finite numbers")
+    return audio
+
+
+def checked_tokens(tokens: NDArray[Any], channels: int, bits: int) -> NDArray[np.int32]:
+    """Tokens of so many bits, as they are decoded. Raises UsageError for another shape, type or range."""
+    tokens = np.asarray(tokens)
+    if tokens.ndim != 3 or tokens.shape[::2] != (channels, 1) or not np.issubdtype(tokens.dtype, np.integer):
+        raise UsageError(f"tokens must be integers of the shape [channels, frames, 1], here [{channels}, n, 1], "
+                         f"not {tokens.dtype} of the shape {tokens.shape}")  # fmt: skip
+    if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) < 1 << bits:
+        raise UsageError(f"tokens of this model are from 0 to {(1 << bits) - 1}")
+    return tokens.astype(np.int32, copy=False)
