@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hac_cli.losses.envelope import EnvelopeLoss
@@ -26,6 +27,9 @@ from hac_cli.model.stream import frames_for
 
 WINDOW, AHEAD, BEHIND = 3.0, 0.5, 0.5
 """Seconds that are decided at a time, that are tried with them but decided later, and that are listened to before."""
+
+SILENT = 1e-3  # -60 dBFS: no loss tells less from nothing, so there the encoder is right
+REACH = 6  # frames that a token is heard in most
 
 STEPS = 16
 RATE = 0.3  # of Adam at first
@@ -150,6 +154,11 @@ class SearchingStream:
         channel.meant = torch.cat([channel.meant, meant], 1)[:, -behind:]
         return to_tokens(decided).to(torch.int32).cpu().numpy()
 
+    def _silent(self, due: Tensor) -> Tensor:
+        """Which frames ``[1, frames]`` of what is due have nothing to say."""
+        peaks = due.abs().unflatten(1, (-1, self.config.hop_length)).amax(-1)
+        return F.pad(peaks, (0, REACH - 1)).unfold(1, REACH, 1).amax(-1) < SILENT
+
     def _improved(self, channel: _Channel) -> Tensor:
         """Latents whose signs sound better, or those there were where nothing does."""
         with threads_of_torch(self.threads):
@@ -157,7 +166,7 @@ class SearchingStream:
 
     def _searched(self, channel: _Channel) -> Tensor:
         due = channel.due[:, : channel.latents.shape[1] * self.config.hop_length]
-        target = torch.cat([channel.meant, due], 1)
+        target, silent = torch.cat([channel.meant, due], 1), self._silent(due)
         latents = channel.latents.clone().requires_grad_()
         optimizer = torch.optim.Adam([latents], RATE, BETAS)
         best = float("inf")
@@ -170,6 +179,7 @@ class SearchingStream:
             if step == STEPS:
                 break
             optimizer.param_groups[0]["lr"] = RATE * (1 - step / STEPS)
-            (latents.grad,) = torch.autograd.grad(loss, latents)
+            (gradient,) = torch.autograd.grad(loss, latents)
+            latents.grad = gradient.masked_fill(silent[..., None], 0.0)
             optimizer.step()
         return chosen
