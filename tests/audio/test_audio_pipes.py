@@ -101,7 +101,7 @@ class Endless(io.RawIOBase):
 
 @pytest.mark.parametrize("content", [b"y\n", b"\0", b"Some text.\n", b"\x89HAC"])
 def test_what_is_no_audio_is_not_copied_first(content: bytes) -> None:
-    with pytest.raises(InputError, match=r"is not audio .* --raw"):
+    with pytest.raises(InputError, match=r"is not audio .* --raw|is a \.hac file already"):
         AudioReader(io.BufferedReader(Endless(content)))
 
 

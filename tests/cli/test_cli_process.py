@@ -297,7 +297,7 @@ def test_a_live_reader_does_not_wait_for_what_a_damaged_writer_promised(start_ha
     listener.stdin = None
     _, errors = listener.communicate(timeout=60)
     assert listener.returncode == 5
-    assert b"is damaged; recovered but for 0.05 s to 0.13 s" in errors
+    assert b"is damaged; recovered but for 0.04 s to 0.12 s" in errors
 
 
 @pytest.mark.slow
