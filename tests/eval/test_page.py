@@ -12,6 +12,8 @@ import soundfile
 from hac_cli.eval import baselines, metrics, report, spectrogram
 from hac_cli.eval.bench import Bench, available
 
+pytestmark = pytest.mark.slow
+
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 
