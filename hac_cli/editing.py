@@ -43,17 +43,11 @@ def cut(source: Source, target: Target, *, start: float = 0.0, duration: float |
         first = first_frame * header.hop_length * rate // CODEC_SAMPLE_RATE
         stop = None if duration is None else round(start * rate) + round(duration * rate)
         writer = _new_writer(sink, reader)
-        total = _copy_frames(reader, writer, first_frame, None if stop is None else _frames(stop, header))
+        total = _copy_frames(reader, writer, first_frame, None if stop is None else header.frames_for(stop))
         end = min(x for x in (stop, total) if x is not None)
         if end < first or (total is not None and round(start * rate) > total):
             raise UsageError("the recording ends before that start")
         return Piece(first, writer.finish(end - first).samples, rate)
-
-
-def _frames(samples: int, header: Header) -> int:
-    """Frames that it takes to decode so many samples at the original rate."""
-    codec_samples = -(-samples * CODEC_SAMPLE_RATE // header.sample_rate) + header.pre_skip
-    return -(-codec_samples // header.hop_length)
 
 
 def _copy_frames(reader: Reader, writer: Writer, first: int, stop: int | None) -> int | None:

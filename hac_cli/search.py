@@ -144,7 +144,8 @@ class SearchingStream:
 
     def _search(self, channel: _Channel, frames: int) -> np.ndarray:
         """Decides ``frames``, trying whatever comes after them as well."""
-        latents = self._improved(channel)
+        with threads_of_torch(self.threads):
+            latents = self._improved(channel)
         decided, channel.latents = latents.split([frames, latents.shape[1] - frames], 1)
         with torch.no_grad():
             audio, channel.decoder = self.network.decode(binarize(decided), channel.decoder)
@@ -161,10 +162,6 @@ class SearchingStream:
 
     def _improved(self, channel: _Channel) -> Tensor:
         """Latents whose signs sound better, or those there were where nothing does."""
-        with threads_of_torch(self.threads):
-            return self._searched(channel)
-
-    def _searched(self, channel: _Channel) -> Tensor:
         due = channel.due[:, : channel.latents.shape[1] * self.config.hop_length]
         target, silent = torch.cat([channel.meant, due], 1), self._silent(due)
         latents = channel.latents.clone().requires_grad_()

@@ -105,13 +105,15 @@ class Header:
         """Most samples per channel, at the original rate, that a file of ``frames`` frames may claim."""
         return (frames + 1) * self.hop_length * self.sample_rate // CODEC_SAMPLE_RATE
 
+    def frames_for(self, samples: int) -> int:
+        """Frames that it takes to decode so many samples at the original rate."""
+        codec_samples = -(-samples * CODEC_SAMPLE_RATE // self.sample_rate) + self.pre_skip
+        return -(-codec_samples // self.hop_length)
+
     @property
     def frames_announced(self) -> int | None:
         """Frames that the announced samples take; None where their number was not known when writing began."""
-        if not self.total_samples:
-            return self.total_samples
-        codec_samples = -(-self.total_samples * CODEC_SAMPLE_RATE // self.sample_rate) + self.pre_skip
-        return -(-codec_samples // self.hop_length)
+        return self.frames_for(self.total_samples) if self.total_samples else self.total_samples
 
     @property
     def size(self) -> int:

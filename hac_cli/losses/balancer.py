@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 LIMIT = 3.0
+"""Times the mean that a single clip's gradient may have."""
 
 
 class Balancer:
@@ -26,9 +27,9 @@ class Balancer:
     def gradient(self, losses: Mapping[str, Tensor], signal: Tensor, shares: Mapping[str, float]) -> Tensor:
         """The balanced gradient at ``signal [B, T]``; each loss is a mean over the clips of a batch."""
         names = [name for name in losses if shares[name]]
-        gradients = {name: torch.autograd.grad(losses[name], signal, retain_graph=True)[0] for name in names}
-        for name in names:
-            gradients[name] = self._limited(name, gradients[name])
+        gradients = {
+            name: self._limited(name, torch.autograd.grad(losses[name], signal, retain_graph=True)[0]) for name in names
+        }
         # a mean over B clips leaves each 1/B of its own gradient
         clips = torch.stack([g.norm(dim=1).mean() * len(g) for g in gradients.values()])
         for name, clip in zip(names, self.mean(clips.detach()).tolist(), strict=True):
