@@ -39,6 +39,8 @@ class Learner:
             raise UsageError(f"the recipe asks for {count:,} parameters; a release has at most {MAX_PARAMETERS:,}: "
                              "make the network smaller, or say large = true")  # fmt: skip
         self.average = copy.deepcopy(self.model).eval()
+        if recipe.frozen_decoder:
+            self.model.decoder.eval().requires_grad_(False)
         self.network = torch.compile(self.model) if compiled else self.model
         self.objective = Objective(recipe).to(device)
         self.optimizers = build_optimizers(self.model, recipe.optim)
@@ -105,7 +107,7 @@ class Learner:
     def update(self, values: Terms, schedule: Schedule) -> dict[str, float]:
         """Shares gradients, moments and values among processes, and moves weights, scales and averages."""
         shared = torch.stack([value.float() for value in values.values()])
-        scales = self.model.scales()
+        scales = [scale for scale in self.model.scales() if scale.training]
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         average_([*gradients, *(scale.moments for scale in scales), shared])
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.optim.clip_norm)

@@ -78,7 +78,6 @@ class Trainer:
     def _run(self, journal: Journal | None, save_every: float, log_every: int) -> None:
         seen: dict[str, list[float]] = defaultdict(list)
         schedule = self.schedule
-        self.learner.model.train()
         now = saved = time.monotonic()
         evaluated = schedule.elapsed
         while not schedule.finished:

@@ -81,12 +81,13 @@ def _shared(matrices: Tensor) -> Tensor:
 
 
 def build_optimizers(model: nn.Module, settings: OptimSettings) -> list[torch.optim.Optimizer]:
-    """AdamW for all, or Muon for the matrices within the layers and AdamW for the rest: biases, filter taps, and what
-    leads to and from the tokens."""
+    """For all parameters that learn: AdamW, or Muon for the matrices within the layers and AdamW for the rest, biases,
+    filter taps, and what leads to and from the tokens."""
     layers = [module for module in model.modules() if isinstance(module, (Block, Down, Up))] if settings.muon else []
-    hidden = [part.weight for layer in layers for part in layer.children() if isinstance(part, nn.Linear)]
+    linear = [part for layer in layers for part in layer.children() if isinstance(part, nn.Linear)]
+    hidden = [part.weight for part in linear if part.weight.requires_grad]
     chosen = {id(weight) for weight in hidden}
-    rest = [parameter for parameter in model.parameters() if id(parameter) not in chosen]
+    rest = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in chosen]
     rate, decay = settings.learning_rate, settings.weight_decay
     adam = torch.optim.AdamW(rest, rate, settings.betas, weight_decay=decay, fused=True)
     return [adam, Muon(hidden, rate, weight_decay=decay)] if hidden else [adam]

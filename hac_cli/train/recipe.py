@@ -127,7 +127,7 @@ class Recipe:
 
     ``precision``: bfloat16 autocast, float32, or what suits the device. ``large``: the network may have more
     parameters than a release. ``curvature``: how much of what pulls latents to 0 is taken off; ``spherical``: the
-    latents of a frame have an RMS of 1; see ``quantizer``.
+    latents of a frame have an RMS of 1; see ``quantizer``. ``frozen_decoder``: the encoder alone learns.
     """
 
     seed: int = 0
@@ -136,6 +136,7 @@ class Recipe:
     large: bool = False
     curvature: float = 0.0
     spherical: bool = False
+    frozen_decoder: bool = False
     model: ModelConfig = field(default_factory=ModelConfig)
     crops: CropSettings = field(default_factory=CropSettings)
     losses: LossWeights = field(default_factory=LossWeights)
