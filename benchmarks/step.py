@@ -52,13 +52,13 @@ def gradients(trainer: Trainer, steps: int) -> dict[str, float]:
         with torch.no_grad():
             output, target, _ = learner.reconstruct(torch.from_numpy(trainer.crops.batch(number)).to(learner.device))
         output.requires_grad_()
-        real = learner.adversary.hear(target)
+        real, fake = learner.adversary.hear(target), learner.adversary.hear(output)
         if number >= steps:
-            terms = learner.objective.signal_terms(output, target) | learner.adversary.terms(real, output)
+            terms = learner.objective.signal_terms(output, target) | learner.adversary.terms(real, fake)
             for name, term in terms.items():
                 (gradient,) = torch.autograd.grad(term, output, retain_graph=True)
                 sums[name] = sums.get(name, 0.0) + float(gradient.norm(dim=1).mean()) * len(output) / steps
-        learner.adversary.learn(real, output, rate=1.0)
+        learner.adversary.learn(real, fake, rate=1.0)
     return sums
 
 
@@ -84,7 +84,6 @@ def main() -> None:
             made = Trainer(variant(recipe, size), crops, Path(folder), 1e9, not arguments.no_compile, device)
             if arguments.start_from:
                 made.start_from(arguments.start_from)
-            made.learner.model.train()
             return made
 
         if arguments.gradients:

@@ -15,8 +15,8 @@ from hac_cli.train.schedule import Schedule
 
 
 class Adversary:
-    """In each step the discriminators hear the target once: the generator is judged by them as they are, and then they
-    learn from the same feature maps."""
+    """In each step the discriminators hear target and output once: the generator is judged by them as they are, then
+    they learn from the same feature maps."""
 
     def __init__(self, settings: AdversarialSettings, device: torch.device) -> None:
         self.settings = settings
@@ -38,24 +38,22 @@ class Adversary:
             return 0.0
         return min(1.0, (step - self.joined_at) / max(1, self.settings.ramp_steps))
 
-    def hear(self, target: Tensor) -> list[Features]:
-        """Feature maps of the target ``[B, T]``, for ``terms`` and ``learn``."""
-        return self.discriminators(target)
+    def hear(self, signal: Tensor) -> list[Features]:
+        """Feature maps of target or output ``[B, T]``, for ``terms`` and ``learn``."""
+        return self.discriminators(signal)
 
-    def terms(self, real: list[Features], output: Tensor) -> dict[str, Tensor]:
-        """The generator's terms; no gradient reaches the discriminators."""
-        self.discriminators.requires_grad_(False)
-        fake = self.discriminators(output)
-        self.discriminators.requires_grad_(True)
+    def terms(self, real: list[Features], fake: list[Features]) -> dict[str, Tensor]:
+        """The generator's terms, to be differentiated by the output alone: the graph is still needed to ``learn``."""
         return {"adversarial": generator_loss(fake, self.settings.kind), "features": feature_loss(real, fake)}
 
-    def learn(self, real: list[Features], output: Tensor, rate: float) -> Tensor:
+    def learn(self, real: list[Features], fake: list[Features], rate: float) -> Tensor:
         """One step of the discriminators; gives their loss."""
-        loss = discriminator_loss(real, self.discriminators(output.detach()), self.settings.kind)
+        loss = discriminator_loss(real, fake, self.settings.kind)
+        parameters = list(self.discriminators.parameters())
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        average_([p.grad for p in self.discriminators.parameters() if p.grad is not None])
-        torch.nn.utils.clip_grad_norm_(self.discriminators.parameters(), self.settings.clip_norm)
+        loss.backward(inputs=parameters)  # no further: the generator has its gradient
+        average_([p.grad for p in parameters if p.grad is not None])
+        torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip_norm)
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * rate
         self.optimizer.step()

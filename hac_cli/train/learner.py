@@ -60,8 +60,8 @@ class Learner:
         signal, latent = self.objective.signal_terms(output, target), self.objective.latent_terms(latents)
         if self.adversary and self.adversary.joined(schedule):
             with self.autocast():
-                real = self.adversary.hear(target)
-                signal |= self.adversary.terms(real, output)
+                real, fake = self.adversary.hear(target), self.adversary.hear(output)
+                signal |= self.adversary.terms(real, fake)
         weights = self.weights(schedule.step)
         self.model.zero_grad(set_to_none=True)
         self.backward(signal, latent, output, weights)
@@ -69,7 +69,7 @@ class Learner:
         values["total"] = torch.stack([weights[name] * term for name, term in values.items()]).sum()
         if "adversarial" in signal:
             with self.autocast():
-                values["discriminator"] = self.adversary.learn(real, output, schedule.rate)  # type: ignore[union-attr]
+                values["discriminator"] = self.adversary.learn(real, fake, schedule.rate)  # type: ignore[union-attr]
         values["bits"] = bit_entropy(latents.detach()).mean()
         return self.update(values, schedule)
 
@@ -95,11 +95,11 @@ class Learner:
 
     def backward(self, signal: Terms, latent: Terms, output: Tensor, weights: dict[str, float]) -> None:
         """Gradients of the weighted sum; with the balancer, weights on the signal are shares of its gradient."""
-        if self.balancer is None:
-            total = sum((weights[name] * term for name, term in (signal | latent).items()), output.new_zeros(()))
-            total.backward()
-            return
-        gradient = self.balancer.gradient(signal, output, weights)
+        if self.balancer:
+            gradient = self.balancer.gradient(signal, output, weights)
+        else:
+            total = sum((weights[name] * term for name, term in signal.items()), 0 * output.sum())
+            (gradient,) = torch.autograd.grad(total, output, retain_graph=True)
         rest = sum((weights[name] * term for name, term in latent.items()), output.new_zeros(()))
         # a product with the gradient has that gradient, and goes back through the network together with the rest
         ((output * gradient).sum() + rest).backward()
