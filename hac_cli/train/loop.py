@@ -22,6 +22,7 @@ from hac_cli.train.evaluation import Evaluation
 from hac_cli.train.journal import Journal
 from hac_cli.train.learner import Learner
 from hac_cli.train.recipe import Recipe
+from hac_cli.train.release import load_discriminators
 from hac_cli.train.schedule import Schedule
 
 CPU = torch.device("cpu")
@@ -145,8 +146,8 @@ class Trainer:
         torch.set_rng_state(state["random"])
 
     def start_from(self, path: Path) -> None:
-        """Begins a new run with the averaged generator of another run and its discriminators if they are of the same
-        shape, or with a released generator (``.safetensors``); nothing else of that run is taken over. Where scaling
+        """Begins a new run with the averaged generator of another run, or a released one (``.safetensors``), and its
+        discriminators if there are any and of the same shape; nothing else of that run is taken over. Where scaling
         differs, scales are measured anew: the network computes the same. What a network of other strides or with noise
         has to begin with, ``refitted`` tells.
 
@@ -155,12 +156,15 @@ class Trainer:
         config = self.recipe.model
         if path.suffix == ".safetensors":
             model = self._unfolded(load_file_release(path))
+            discriminators, moments = load_discriminators(path), {}
         else:
             model, state = checkpoint.load_average(path)
             if model.config.feature_scaling != config.feature_scaling:
                 model = self._unfolded(fold(model))
-            if self.learner.adversary and state["adversary"]:
-                self.learner.adversary.start_from(state["adversary"])
+            judges = state["adversary"] or {"discriminators": {}, "optimizer": {"state": {}}}
+            discriminators, moments = judges["discriminators"], judges["optimizer"]["state"]
+        if self.learner.adversary:
+            self.learner.adversary.start_from(discriminators, moments)
         try:
             for mine in (self.learner.model, self.learner.average):
                 mine.load_state_dict(refitted(model, mine.config))

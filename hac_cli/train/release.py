@@ -8,7 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
+from hac_cli.errors import ModelError
 from hac_cli.model.layers import Up
 from hac_cli.model.network import Codec
 from hac_cli.model.release import save_release
@@ -16,6 +19,8 @@ from hac_cli.train import checkpoint, data
 from hac_cli.train.crops import Crops, CropSettings
 
 BATCHES = 25
+DISCRIMINATORS = ".discriminators"
+"""Suffix of the file beside released weights that holds what judged them, for runs that start from these."""
 PLAIN_SPEECH = CropSettings(music=0, sfx=0, silence=0, noise=0, wide_level=0)
 
 
@@ -40,8 +45,8 @@ def match_level(model: Codec, crops: Crops) -> float:
 
 
 def export(source: Path, target: Path, about: dict[str, str], sources: Sequence[str] = ()) -> str:
-    """Writes the averaged weights of a checkpoint, folded, and gives the file's SHA-256. ``sources``: training data, on
-    whose held-out speakers the level is matched first.
+    """Writes the averaged weights of a checkpoint, folded, and gives the file's SHA-256; beside them, in bfloat16, the
+    discriminators if there are any. ``sources``: training data, on whose held-out speakers the level is matched first.
 
     Raises ModelError for a checkpoint that can't be read or a network above the limit of parameters.
     """
@@ -54,4 +59,19 @@ def export(source: Path, target: Path, about: dict[str, str], sources: Sequence[
     partial = target.with_suffix(".part")
     save_release(model, partial, story | about)
     partial.replace(target)
+    if state["adversary"]:
+        judges = {name: value.to(torch.bfloat16) for name, value in state["adversary"]["discriminators"].items()}
+        save_file(judges, target.with_suffix(DISCRIMINATORS))
     return hashlib.sha256(target.read_bytes()).hexdigest()
+
+
+def load_discriminators(weights: Path) -> dict[str, torch.Tensor]:
+    """Those that were released beside weights; none if there are none. Raises ModelError for a file that is broken."""
+    path = weights.with_suffix(DISCRIMINATORS)
+    if not path.exists():
+        return {}
+    try:
+        return {name: value.float() for name, value in load_file(path).items()}
+    except SafetensorError as error:
+        raise ModelError(f"holds no discriminators: {error}; remove it, or take it from where you got the weights",
+                         str(path)) from None  # fmt: skip

@@ -13,6 +13,7 @@ from hac_cli.errors import HacError, ModelError, UsageError
 from hac_cli.losses.whisper import WhisperEncoder, WhisperLoss
 from hac_cli.train import checkpoint
 from hac_cli.train.evaluation import Evaluation, pick, spectrogram
+from hac_cli.train.release import export
 
 
 def lines(path: Path) -> list[dict]:
@@ -199,6 +200,22 @@ def test_discriminators_go_on_where_another_run_left_them(corpus, tmp_path):
         assert bool(adversary.optimizer.state_dict()["state"]) is same
         assert adversary.joined_at is None  # they join when this run's recipe says
         assert adversary.optimizer.param_groups[0]["betas"] == recipe.adversarial.betas
+
+
+def test_released_discriminators_are_begun_with(corpus, tmp_path):
+    first = make_trainer(corpus, tmp_path / "first", ADVERSARIAL)
+    first.run(quiet=True)
+    weights = tmp_path / "weights.safetensors"
+    export(first.checkpoint_path, weights, {})
+    after = make_trainer(corpus, tmp_path / "after", ADVERSARIAL)
+    after.start_from(weights)
+    mine, theirs = (trainer.learner.adversary.discriminators.state_dict() for trainer in (after, first))
+    assert all(torch.equal(value, theirs[name].to(torch.bfloat16).float()) for name, value in mine.items())
+    after.run(quiet=True)
+
+    weights.with_suffix(".discriminators").write_bytes(b"broken")
+    with pytest.raises(ModelError, match="holds no discriminators"):
+        after.start_from(weights)
 
 
 def test_a_run_may_start_from_one_with_noise_or_without(corpus, tmp_path):
