@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from hac_cli.losses.envelope import EnvelopeLoss
+from hac_cli.losses.level import level_loss
 from hac_cli.losses.lines import LinesLoss
 from hac_cli.losses.loudness import LoudnessLoss
 from hac_cli.losses.spectral import SpectralLoss, waveform_loss
@@ -44,6 +45,8 @@ class Objective(nn.Module):
             terms["envelope"] = self.envelope(output, target)
         if self.weights.loudness:
             terms["loudness"] = self.loudness(output, target)
+        if self.weights.level:
+            terms["level"] = level_loss(output, target)
         if self.weights.lines:
             terms["lines"] = self.lines(output, target)
         if self.whisper is not None:

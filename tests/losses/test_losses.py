@@ -9,6 +9,7 @@ from hac_cli.losses.adversarial import discriminator_loss, feature_loss, generat
 from hac_cli.losses.balancer import Balancer
 from hac_cli.losses.discriminators import SIZES, Discriminators, DiscriminatorShape
 from hac_cli.losses.envelope import EnvelopeLoss, third_octaves
+from hac_cli.losses.level import level_loss
 from hac_cli.losses.lines import LinesLoss
 from hac_cli.losses.loudness import LoudnessLoss, bark_bands
 from hac_cli.losses.pqmf import PQMF
@@ -53,6 +54,7 @@ DISTANCES = {
     "whisper": lambda: lambda y, x: whisper_loss().to(y.dtype)(y, x),
 }
 LOSSES = DISTANCES | {
+    "level": lambda: level_loss,
     "lines": lambda: lambda y, x: LinesLoss().to(y.dtype)(y, x),
     "hinge": lambda: generator_side("hinge"),
     "least_squares": lambda: generator_side("least_squares"),
@@ -70,6 +72,16 @@ def test_a_distance_is_zero_at_identity_and_grows_with_the_error(name):
     loss = DISTANCES[name]()
     assert loss(x, x).item() == pytest.approx(0, abs=1e-6)
     assert 0 <= loss(x + 0.01 * noise, x) <= loss(x + 0.3 * noise, x) < loss(x + 0.6 * noise, x) < loss(noise, x)
+
+
+def test_level_is_what_the_gain_of_loud_passages_is():
+    x, _ = signals(samples=48_000)
+    x[:, 20_000:] *= 0.01  # a pause
+    assert level_loss(x, x).item() == 0
+    for gain in (0.5, 0.9, 2.0):
+        assert level_loss(gain * x, x).item() == pytest.approx(np.log(gain) ** 2, rel=0.01)
+    louder_pause = torch.cat([x[:, :20_000], 3 * x[:, 20_000:]], 1)
+    assert level_loss(louder_pause, x).item() < 1e-4
 
 
 @pytest.mark.parametrize("name", LOSSES)
