@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -17,6 +18,9 @@ leftovers: set[str] = set()
 
 _on_stop: list[bytes] = []
 """What a terminal has to be told before this process ends."""
+
+GRACE = 0.5
+"""Seconds in which further signals mean the same as the first: `timeout` sends two, to the process and to its group."""
 
 _MESSAGES = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal was closed"}
 
@@ -48,15 +52,17 @@ def hidden_cursor() -> Iterator[None]:
 @contextlib.contextmanager
 def ending_input() -> Iterator[None]:
     """For a recording that comes in while it is coded: the first signal ends standard input, as the recorder's end
-    would, so that what was heard is kept; the process ends as after that signal, but later. The second stops it."""
-    received: list[int] = []
-
+    would, so that what was heard is kept; the process ends as after that signal, but later. One that comes later
+    stops it."""
+    received: list[tuple[int, float]] = []
     handled = [number for number in _numbers() if signal.getsignal(number) == _stop]
 
     def end(number: int, frame: FrameType | None) -> None:
-        _handle(handled, _stop)
-        received.append(number)
-        _end_standard_input()
+        if not received:
+            received.append((number, time.monotonic()))
+            _end_standard_input()
+        elif time.monotonic() > received[0][1] + GRACE:
+            _stop(number, frame)
 
     _handle(handled, end)
     try:
@@ -64,8 +70,9 @@ def ending_input() -> Iterator[None]:
     finally:
         _handle(handled, _stop)
     if received:
-        _tell(received[0], "; what was heard until then is kept")
-        raise SystemExit(128 + received[0])
+        number, _ = received[0]
+        _tell(number, "; what was heard until then is kept")
+        raise SystemExit(128 + number)
 
 
 def _end_standard_input() -> None:

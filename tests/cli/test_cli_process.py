@@ -125,13 +125,15 @@ def test_signals_leave_nothing_behind(number, code, message, start_hac, talk, fo
 )
 @pytest.mark.parametrize("options", [["--raw", "24000:1:s16"], ["--raw", "24000:1:s16", "--live"], []])
 def test_what_was_recorded_is_kept(options, number, code, word, start_hac, folder):
-    """A recorder's pipe stays open, and holds samples that nobody has read yet."""
+    """A recorder's pipe stays open, and holds samples that nobody has read yet; `timeout` sends its signal twice."""
     process = start_hac("compress", "-q", *options, "-", "out.hac", stdin=subprocess.PIPE)
     header = b"" if options else wav_header(S16, 24_000, 1, None)
     process.stdin.write(header + random.Random(0).randbytes(2 * 200_001))
     process.stdin.flush()
     _wait_for(lambda: any(path.stat().st_size > 100 for path in folder.iterdir()), process)
-    process.send_signal(number)
+    for _ in range(2):
+        process.send_signal(number)
+        time.sleep(0.03)
     process.wait(20)
     assert process.stderr.read() == b"hac: %s; what was heard until then is kept\n" % word
     assert (process.returncode, names(folder)) == (code, ["out.hac"])
