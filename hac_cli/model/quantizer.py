@@ -9,9 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from hac_cli.model.parallel import shared_mean
+
+MARGIN = 0.3
 
 
 def binarize(latents: Tensor, curvature: float = 0.0) -> Tensor:
@@ -78,6 +81,11 @@ def entropy_gap(latents: Tensor, group: int = 6) -> Tensor:
 def commitment(latents: Tensor) -> Tensor:
     """Mean squared distance of the soft bit ``tanh(latent)`` from its sign."""
     return (1 - torch.tanh(latents.float()).abs()).square().mean()
+
+
+def disagreement(latents: Tensor, others: Tensor) -> Tensor:
+    """How far latents ``[B, F, D]`` are from being of the same signs as others, and ``MARGIN`` beyond 0: the mean."""
+    return F.relu(MARGIN - latents.float() * torch.where(others > 0, 1.0, -1.0)).mean()
 
 
 def bit_entropy(latents: Tensor) -> Tensor:

@@ -16,8 +16,9 @@ from hac_cli.losses.spectral import normalize_level
 from hac_cli.model.config import MAX_PARAMETERS
 from hac_cli.model.network import Codec
 from hac_cli.model.parallel import average_, shared_mean
-from hac_cli.model.quantizer import bit_entropy
+from hac_cli.model.quantizer import bit_entropy, disagreement
 from hac_cli.train.adversary import Adversary
+from hac_cli.train.feedback import Feedback
 from hac_cli.train.muon import build_optimizers
 from hac_cli.train.objective import Objective, Terms
 from hac_cli.train.recipe import Recipe
@@ -43,6 +44,8 @@ class Learner:
             self.model.decoder.eval().requires_grad_(False)
         self.network = torch.compile(self.model) if compiled else self.model
         self.objective = Objective(recipe).to(device)
+        self.feedback = Feedback(recipe.model.sample_rate).to(device) if recipe.losses.feedback else None
+        self.teacher = torch.compile(self.average.encode) if compiled else self.average.encode
         self.optimizers = build_optimizers(self.model, recipe.optim)
         judged = recipe.losses.adversarial or recipe.losses.features
         self.adversary = Adversary(recipe.adversarial, device) if judged else None
@@ -58,6 +61,8 @@ class Learner:
         audio = audio.to(self.device)
         output, target, latents = self.reconstruct(audio)
         signal, latent = self.objective.signal_terms(output, target), self.objective.latent_terms(latents)
+        if self.feedback:
+            latent["feedback"] = disagreement(latents, self.better_latents(audio, output, target))
         if self.adversary and self.adversary.joined(schedule):
             with self.autocast():
                 real, fake = self.adversary.hear(target), self.adversary.hear(output)
@@ -86,6 +91,14 @@ class Learner:
         delay = self.recipe.model.look_ahead
         output, target = normalize_level(output[:, delay:].float(), audio[:, : audio.shape[1] - delay])
         return output, target, latents.float()
+
+    @torch.no_grad()
+    def better_latents(self, audio: Tensor, output: Tensor, target: Tensor) -> Tensor:
+        """What the averaged encoder says when it has heard what came of its words."""
+        assert self.feedback
+        level = audio[:, : target.shape[1]].norm(dim=1, keepdim=True) / target.norm(dim=1, keepdim=True).clamp_min(1e-9)
+        better = self.feedback(audio, output * level)
+        return self.teacher(better, self.average.fresh_encoder(len(better)))[0]
 
     def weights(self, step: int) -> dict[str, float]:
         """Each term's weight in this step."""

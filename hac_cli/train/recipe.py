@@ -32,7 +32,7 @@ ABOVE_ZERO = (
 @dataclass(frozen=True)
 class LossWeights:
     """What each term counts; a term of weight 0 isn't computed. With ``[balancer]`` those of the terms on the signal,
-    all but entropy and commitment, are shares of a gradient of fixed norm."""
+    all but the last three, are shares of a gradient of fixed norm."""
 
     waveform: float = 0.2
     spectral: float = 1.0
@@ -45,6 +45,7 @@ class LossWeights:
     features: float = 0.0
     entropy: float = 0.3
     commitment: float = 0.0
+    feedback: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,56 @@
+"""What the encoder had better said: heard from what the decoder made of it, without a gradient. Signals are ``[B, T]``.
+
+Where a band of the output came back weaker than it was, the input is made louder, and the other way round; of such an
+input the encoder makes tokens that decode to something nearer to what was meant. It learns to say that at once.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hac_cli.losses.spectral import mel_filters
+
+WINDOW = 1024  # 43 ms at 24 kHz
+BANDS = 32
+SMOOTHING = 5  # steps of a quarter of a window
+FLOOR = 1e-3  # of a clip's largest magnitude in a band
+MOST = 4.0  # times that a band is made louder, or weaker, before the strength counts
+STRENGTH = 0.5
+
+
+class Feedback(nn.Module):
+    """Makes of an input what is to be said instead."""
+
+    taper: Tensor
+    filters: Tensor
+    spread: Tensor
+
+    def __init__(self, sample_rate: int = 24_000) -> None:
+        super().__init__()
+        filters = mel_filters(WINDOW // 2 + 1, BANDS, sample_rate)
+        shares = filters / filters.sum(0, keepdim=True).clamp_min(1e-9)
+        spread = shares / shares.sum(1, keepdim=True).clamp_min(1e-9)
+        self.register_buffer("taper", torch.hann_window(WINDOW), persistent=False)
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("spread", spread.T.contiguous(), persistent=False)
+
+    def forward(self, audio: Tensor, output: Tensor) -> Tensor:
+        """``audio`` as it should be coded next time, when it came back as ``output``, which may be shorter."""
+        spectrum = self._spectrum(audio)
+        meant = self._bands(spectrum)
+        found = self._bands(self._spectrum(F.pad(output, (0, audio.shape[1] - output.shape[1]))))
+        floor = FLOOR * meant.amax((1, 2), keepdim=True).clamp_min(1e-6)
+        gains = ((meant + floor) / (found + floor)).clamp(1 / MOST, MOST).log()
+        gains = F.avg_pool1d(gains.mT, SMOOTHING, 1, SMOOTHING // 2, count_include_pad=False).mT
+        usual = (gains * meant).sum(1, keepdim=True) / meant.sum(1, keepdim=True).clamp_min(1e-6)
+        change = (STRENGTH * (gains - usual) @ self.spread).exp().mT
+        return torch.istft(spectrum * change, WINDOW, WINDOW // 4, window=self.taper, length=audio.shape[1])
+
+    def _spectrum(self, signal: Tensor) -> Tensor:
+        return torch.stft(signal, WINDOW, WINDOW // 4, window=self.taper, return_complex=True)
+
+    def _bands(self, spectrum: Tensor) -> Tensor:
+        """Magnitudes ``[B, steps, bands]``."""
+        return (spectrum.abs().square().mT @ self.filters).sqrt()
