@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hac_cli.losses.spectral import mel_filters
+from hac_cli.model.parallel import shared_mean
 
 WINDOW = 1024  # 43 ms at 24 kHz
 BANDS = 32
@@ -37,7 +38,11 @@ class Feedback(nn.Module):
         self.register_buffer("spread", spread.T.contiguous(), persistent=False)
 
     def forward(self, audio: Tensor, output: Tensor) -> Tensor:
-        """``audio`` as it should be coded next time, when it came back as ``output``, which may be shorter."""
+        """``audio`` as it should be coded next time, when it came back as ``output``, which may be shorter.
+
+        What a band lost at all times, or all clips alike, is left to the decoder: asked for more of that, the encoder
+        says something else. What a clip as a whole lost against the others of the batch is not.
+        """
         spectrum = self._spectrum(audio)
         meant = self._bands(spectrum)
         found = self._bands(self._spectrum(F.pad(output, (0, audio.shape[1] - output.shape[1]))))
@@ -45,7 +50,8 @@ class Feedback(nn.Module):
         gains = ((meant + floor) / (found + floor)).clamp(1 / MOST, MOST).log()
         gains = F.avg_pool1d(gains.mT, SMOOTHING, 1, SMOOTHING // 2, count_include_pad=False).mT
         usual = (gains * meant).sum(1, keepdim=True) / meant.sum(1, keepdim=True).clamp_min(1e-6)
-        change = (STRENGTH * (gains - usual) @ self.spread).exp().mT
+        level = usual.mean(2, keepdim=True)
+        change = (STRENGTH * (gains - usual + level - shared_mean(level.mean(0))) @ self.spread).exp().mT
         return torch.istft(spectrum * change, WINDOW, WINDOW // 4, window=self.taper, length=audio.shape[1])
 
     def _spectrum(self, signal: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ def power(signal: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("gain", [1.0, 0.5, 2.0])
 def test_what_came_back_as_it_was_is_said_again(gain):
-    """The level of the whole is not the encoder's to change."""
+    """The level of all is not the encoder's to change."""
     torch.manual_seed(0)
     audio = torch.randn(2, RATE)
     audio[1, RATE // 2 :] *= 0.1
@@ -35,6 +35,13 @@ def test_what_was_lost_is_made_louder_where_it_was():
     high = Feedback()(audio, output) - tones(ones, 0 * ones)
     before, after = high[:, RATE // 8 : RATE * 3 // 8], high[:, RATE * 5 // 8 : RATE * 7 // 8]
     assert power(after) / power(before) == pytest.approx(2**STRENGTH, rel=0.05)
+
+
+def test_a_clip_that_lost_more_than_others_is_made_louder():
+    audio = torch.randn(2, RATE, generator=torch.manual_seed(0))
+    change = Feedback()(audio, audio * torch.tensor([[1.0], [0.5]]))
+    for clip, direction in ((0, -1), (1, 1)):
+        assert power(change[clip]) / power(audio[clip]) == pytest.approx(2 ** (0.5 * STRENGTH * direction), rel=0.02)
 
 
 def test_nothing_is_said_of_silence_and_of_what_is_shorter():
