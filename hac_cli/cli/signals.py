@@ -68,7 +68,8 @@ def ending_input() -> Iterator[None]:
     try:
         yield
     finally:
-        _handle(handled, _stop)
+        if not received:  # else the process ends here, and further signals mean what they meant
+            _handle(handled, _stop)
     if received:
         number, _ = received[0]
         _tell(number, "; what was heard until then is kept")
