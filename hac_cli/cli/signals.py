@@ -68,8 +68,8 @@ def ending_input() -> Iterator[None]:
     try:
         yield
     finally:
-        if not received:  # else the process ends here, and further signals mean what they meant
-            _handle(handled, _stop)
+        for number in handled:  # once ended by a signal, all is written, and no other may change how the process ends
+            signal.signal(number, signal.SIG_IGN if received else _stop)
     if received:
         number, _ = received[0]
         _tell(number, "; what was heard until then is kept")
