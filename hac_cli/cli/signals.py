@@ -34,7 +34,7 @@ def _numbers() -> list[int]:
     return [getattr(signal, name) for name in _MESSAGES if hasattr(signal, name)]  # Windows has no SIGHUP
 
 
-def _handle(numbers: list[int], handler: Callable[[int, FrameType | None], None]) -> None:
+def _handle(numbers: list[int], handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
     for number in numbers:
         signal.signal(number, handler)
 
@@ -68,8 +68,8 @@ def ending_input() -> Iterator[None]:
     try:
         yield
     finally:
-        for number in handled:  # once ended by a signal, all is written, and no other may change how the process ends
-            signal.signal(number, signal.SIG_IGN if received else _stop)
+        # once ended by a signal, all is written, and no other may change how the process ends
+        _handle(handled, signal.SIG_IGN if received else _stop)
     if received:
         number, _ = received[0]
         _tell(number, "; what was heard until then is kept")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hac_cli.model.parallel import shared_mean
 
-MARGIN = 0.3
+MARGIN = 0.3  # of latents with an RMS of 1
 
 
 def binarize(latents: Tensor, curvature: float = 0.0) -> Tensor:

@@ -66,14 +66,14 @@ class Adversary:
             "joined_at": self.joined_at,
         }
 
-    def start_from(self, discriminators: dict[str, Tensor], moments: dict[int, Any]) -> None:
-        """Begins with the discriminators of another run, which know more than new ones, and their moments if there are
-        any; the settings are this run's. Stays as it is where they are of another shape."""
-        theirs = {name: value.shape for name, value in discriminators.items()}
+    def start_from(self, state: dict[str, Any]) -> None:
+        """Begins with the discriminators of another run, which know more than new ones, and their moments; the settings
+        are this run's. Stays as it is where they are of another shape."""
+        theirs = {name: value.shape for name, value in state["discriminators"].items()}
         if theirs == {name: value.shape for name, value in self.discriminators.state_dict().items()}:
-            self.discriminators.load_state_dict(discriminators)
+            self.discriminators.load_state_dict(state["discriminators"])
             mine = self.optimizer.state_dict()["param_groups"]
-            self.optimizer.load_state_dict({"state": moments, "param_groups": mine})
+            self.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": mine})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.discriminators.load_state_dict(state["discriminators"])

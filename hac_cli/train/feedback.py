@@ -31,8 +31,7 @@ class Feedback(nn.Module):
     def __init__(self, sample_rate: int = 24_000) -> None:
         super().__init__()
         filters = mel_filters(WINDOW // 2 + 1, BANDS, sample_rate)
-        shares = filters / filters.sum(0, keepdim=True).clamp_min(1e-9)
-        spread = shares / shares.sum(1, keepdim=True).clamp_min(1e-9)
+        spread = filters / filters.sum(1, keepdim=True).clamp_min(1e-9)
         self.register_buffer("taper", torch.hann_window(WINDOW), persistent=False)
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("spread", spread.T.contiguous(), persistent=False)

@@ -156,15 +156,14 @@ class Trainer:
         config = self.recipe.model
         if path.suffix == ".safetensors":
             model = self._unfolded(load_file_release(path))
-            discriminators, moments = load_discriminators(path), {}
+            judges = load_discriminators(path)
         else:
             model, state = checkpoint.load_average(path)
             if model.config.feature_scaling != config.feature_scaling:
                 model = self._unfolded(fold(model))
-            judges = state["adversary"] or {"discriminators": {}, "optimizer": {"state": {}}}
-            discriminators, moments = judges["discriminators"], judges["optimizer"]["state"]
-        if self.learner.adversary:
-            self.learner.adversary.start_from(discriminators, moments)
+            judges = state["adversary"]
+        if self.learner.adversary and judges:
+            self.learner.adversary.start_from(judges)
         try:
             for mine in (self.learner.model, self.learner.average):
                 mine.load_state_dict(refitted(model, mine.config))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,17 +62,22 @@ def export(source: Path, target: Path, about: dict[str, str], sources: Sequence[
     partial.replace(target)
     if state["adversary"]:
         judges = {name: value.to(torch.bfloat16) for name, value in state["adversary"]["discriminators"].items()}
-        save_file(judges, target.with_suffix(DISCRIMINATORS))
+        save_file(judges, partial)
+        partial.replace(target.with_suffix(DISCRIMINATORS))
     return hashlib.sha256(target.read_bytes()).hexdigest()
 
 
-def load_discriminators(weights: Path) -> dict[str, torch.Tensor]:
-    """Those that were released beside weights; none if there are none. Raises ModelError for a file that is broken."""
+def load_discriminators(weights: Path) -> dict[str, Any] | None:
+    """What was released beside weights, as a checkpoint holds it, but without moments; None if there is nothing.
+
+    Raises ModelError for a file that is broken.
+    """
     path = weights.with_suffix(DISCRIMINATORS)
     if not path.exists():
-        return {}
+        return None
     try:
-        return {name: value.float() for name, value in load_file(path).items()}
+        discriminators = {name: value.float() for name, value in load_file(path).items()}
     except SafetensorError as error:
         raise ModelError(f"holds no discriminators: {error}; remove it, or take it from where you got the weights",
                          str(path)) from None  # fmt: skip
+    return {"discriminators": discriminators, "optimizer": {"state": {}}}
