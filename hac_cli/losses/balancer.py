@@ -21,7 +21,7 @@ class Balancer:
 
     def __init__(self, norm: float = 1.0, decay: float = 0.999, mean: Callable[[Tensor], Tensor] = lambda x: x) -> None:
         self.norm, self.decay, self.mean = norm, decay, mean
-        self.sums: dict[str, float] = {}
+        self.sums: dict[str, Tensor] = {}  # where the signal is: nothing here waits for a GPU
         self.weights: dict[str, float] = {}
 
     def gradient(self, losses: Mapping[str, Tensor], signal: Tensor, shares: Mapping[str, float]) -> Tensor:
@@ -32,24 +32,28 @@ class Balancer:
         }
         # a mean over B clips leaves each 1/B of its own gradient
         clips = torch.stack([g.norm(dim=1).mean() * len(g) for g in gradients.values()])
-        for name, clip in zip(names, self.mean(clips.detach()).tolist(), strict=True):
+        for name, clip in zip(names, self.mean(clips.detach()), strict=True):
             self.sums[name] = self.decay * self.sums.get(name, 0.0) + clip
             self.weights[name] = self.decay * self.weights.get(name, 0.0) + 1.0
         total = sum(shares[name] for name in names)
         balanced = torch.zeros_like(signal)
         for name in names:
-            usual = self.sums[name] / self.weights[name]
-            balanced += gradients[name] * (self.norm * shares[name] / total / max(usual, 1e-12))
+            balanced += gradients[name] * (self.norm * shares[name] / total / self._usual(name).clamp_min(1e-12))
         return balanced
 
+    def _usual(self, name: str) -> Tensor:
+        return self.sums[name] / self.weights[name]
+
     def _limited(self, name: str, gradient: Tensor) -> Tensor:
-        if not self.sums.get(name):
+        if name not in self.sums:
             return gradient
-        most = LIMIT * self.sums[name] / self.weights[name] / len(gradient)
+        usual = self._usual(name)
+        most = torch.where(usual > 0, LIMIT * usual / len(gradient), torch.inf)
         return gradient * (most / gradient.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
 
     def state_dict(self) -> dict[str, dict[str, float]]:
-        return {"sums": dict(self.sums), "weights": dict(self.weights)}
+        return {"sums": {name: float(value) for name, value in self.sums.items()}, "weights": dict(self.weights)}
 
     def load_state_dict(self, state: dict[str, dict[str, float]]) -> None:
-        self.sums, self.weights = dict(state["sums"]), dict(state["weights"])
+        self.sums = {name: torch.tensor(value) for name, value in state["sums"].items()}
+        self.weights = dict(state["weights"])

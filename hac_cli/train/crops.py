@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from hac_cli.errors import InputError
 from hac_cli.train.augment import coloured_noise, limit_band, reverberate, rms
@@ -53,6 +58,14 @@ class Crops:
         first = number * self.settings.batch
         return np.stack([self.crop(first + i) for i in range(self.settings.batch)])
 
+    def batches(self, first: int, step: int = 1, workers: int = 0) -> Iterator[Tensor]:
+        """Batches ``first``, ``first + step`` and so on; with ``workers``, so many processes draw them ahead."""
+        numbers = itertools.count(first, step)
+        if not workers:
+            return (torch.from_numpy(self.batch(number)) for number in numbers)
+        pinned = torch.cuda.is_available()
+        return iter(DataLoader(_Drawn(self), None, sampler=numbers, num_workers=workers, pin_memory=pinned))  # type: ignore[arg-type]
+
     def crop(self, index: int) -> np.ndarray:
         random = np.random.default_rng((self.seed, index))
         s = self.settings
@@ -90,6 +103,16 @@ class Crops:
             level = random.uniform(*s.level_range)
         gain = min(10 ** (level / 20) / max(rms(crop), 0.01), 0.999 / max(1e-6, float(np.abs(crop).max())))
         return (crop * gain).astype(np.float32)
+
+
+class _Drawn(Dataset[Tensor]):
+    """Batches by number, for a DataLoader."""
+
+    def __init__(self, crops: Crops) -> None:
+        self.crops = crops
+
+    def __getitem__(self, number: int) -> Tensor:
+        return torch.from_numpy(self.crops.batch(number))
 
 
 def speaker_weights(clips: list[Clip]) -> np.ndarray:

@@ -79,6 +79,7 @@ class Learner:
         return self.update(values, schedule)
 
     def autocast(self) -> torch.autocast:
+        """For discriminators, nearly all of a step's work. Not the generator: they would hear its rounding."""
         precision = self.recipe.precision
         if precision == "auto":
             precision = "bfloat16" if self.device.type == "cuda" else "float32"
@@ -86,11 +87,10 @@ class Learner:
 
     def reconstruct(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The network's output and what it should be, aligned and at one level, and the latents."""
-        with self.autocast():
-            output, latents = self.network(audio, self.recipe.curvature, self.recipe.spherical)
+        output, latents = self.network(audio, self.recipe.curvature, self.recipe.spherical)
         delay = self.recipe.model.look_ahead
-        output, target = normalize_level(output[:, delay:].float(), audio[:, : audio.shape[1] - delay])
-        return output, target, latents.float()
+        output, target = normalize_level(output[:, delay:], audio[:, : audio.shape[1] - delay])
+        return output, target, latents
 
     @torch.no_grad()
     def better_latents(self, audio: Tensor, output: Tensor, target: Tensor) -> Tensor:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from hac_cli.errors import ModelError, UsageError
 from hac_cli.model.config import ModelConfig
@@ -31,7 +33,8 @@ UNFOLD_BATCHES = 16
 
 class Trainer:
     """Holds the run's state. ``budget_seconds`` sets the schedule: the learning rate ends with it. ``clips``
-    ``[N, samples]`` are for evaluation; ``about`` goes with the weights to whoever uses them.
+    ``[N, samples]`` are for evaluation; ``about`` goes with the weights to whoever uses them; ``workers`` are the
+    processes that draw crops ahead.
 
     Raises UsageError for a recipe that asks for too many parameters or for crops of broken frames.
     """
@@ -46,8 +49,11 @@ class Trainer:
         device: torch.device = CPU,
         clips: np.ndarray | None = None,
         about: dict[str, str] | None = None,
+        workers: int = 0,
     ) -> None:
         self.recipe, self.crops, self.folder, self.about = recipe, crops, folder, about or {}
+        self.workers = workers
+        self._batches: Iterator[Tensor] | None = None
         if crops.length % recipe.model.hop_length:
             raise UsageError(f"crops of {crops.settings.seconds} s are no whole number of frames: make [crops] seconds "
                              f"a multiple of 1/{recipe.model.frame_rate:g}")  # fmt: skip
@@ -60,8 +66,9 @@ class Trainer:
 
     def train_step(self) -> dict[str, float]:
         """Learns from the next crops: with n processes, step k sees what step k of one with n-fold batches would."""
-        audio = torch.from_numpy(self.crops.batch(self.schedule.step * world() + rank()))
-        return self.learner.step(audio, self.schedule)
+        if self._batches is None:  # not before a run is resumed: until then nobody knows which is the first
+            self._batches = self.crops.batches(self.schedule.step * world() + rank(), world(), self.workers)
+        return self.learner.step(next(self._batches), self.schedule)
 
     def run(self, save_every: float = 240.0, log_every: int = 100, quiet: bool = False) -> None:
         """Trains until the budget is used or a signal comes; saves either way. A loss that is not finite ends it with

@@ -127,9 +127,10 @@ class EvaluationSettings:
 class Recipe:
     """Everything that a training run is made of, but its data and its budget of time.
 
-    ``precision``: bfloat16 autocast, float32, or what suits the device. ``large``: the network may have more
-    parameters than a release. ``curvature``: how much of what pulls latents to 0 is taken off; ``spherical``: the
-    latents of a frame have an RMS of 1; see ``quantizer``. ``frozen_decoder``: the encoder alone learns.
+    ``precision``: that of the discriminators, bfloat16 by autocast, float32, or what suits the device; the generator
+    has float32, or TF32. ``large``: the network may have more parameters than a release. ``curvature``: how much of
+    what pulls latents to 0 is taken off; ``spherical``: the latents of a frame have an RMS of 1; see ``quantizer``.
+    ``frozen_decoder``: the encoder alone learns.
     """
 
     seed: int = 0

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 
 from hac_cli.errors import UsageError
-from hac_cli.model.parallel import rank
+from hac_cli.model.parallel import rank, world
 from hac_cli.train import data
 from hac_cli.train.crops import Crops
 from hac_cli.train.evaluation import pick
@@ -43,11 +43,15 @@ def train(
     if parallel and not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo")
     torch.set_flush_denormal(True)
+    if place.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32
+        torch.backends.cudnn.benchmark = True
     corpus, held_out = data.split(data.load(sources, folder.parent / "audio-cache"), data.HELD_OUT_SPEAKERS)
     crops = Crops(corpus, recipe.crops, recipe.seed)
     about = {"recipe": json.dumps(asdict(recipe)), "data": corpus.report().split("\nskipped")[0]}
     clips = pick(held_out, recipe.evaluation)
-    trainer = Trainer(recipe, crops, folder, 60 * max_minutes, compiled, place, clips, about)
+    workers = _workers() if place.type == "cuda" else 0  # two cores learn no faster than one draws
+    trainer = Trainer(recipe, crops, folder, 60 * max_minutes, compiled, place, clips, about, workers)
     exists = trainer.checkpoint_path.exists()
     if exists and not resume:
         raise UsageError("holds a run already; resume it or give another folder", str(folder))
@@ -72,6 +76,11 @@ def choose_device(name: str | None) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"no device {name!r}: {error}") from None
+
+
+def _workers() -> int:
+    """How many processes draw crops for this one: half of the cores that it has."""
+    return max(1, (os.cpu_count() or 2) // 2 // world())
 
 
 def _report(corpus: data.Corpus, crops: Crops, trainer: Trainer) -> str:

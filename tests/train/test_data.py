@@ -162,6 +162,14 @@ def test_crops_are_the_same_for_the_same_number(corpus):
     assert np.array_equal(doubled.batch(1), np.concatenate([crops.batch(2), crops.batch(3)]))
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_come_in_order_whoever_draws_them(corpus, workers):
+    crops = Crops(corpus, SMALL, seed=7)
+    batches = crops.batches(5, 3, workers)
+    for number in (5, 8, 11, 14):
+        assert np.array_equal(next(batches), crops.batch(number))
+
+
 def test_recordings_that_are_too_short_are_counted(corpus):
     short = data.Clip(data.Path("x"), "speech", "dora", np.zeros(100, np.int16))
     assert Crops(data.Corpus([*corpus.clips, short]), SMALL, 0).too_short == 1
