@@ -50,7 +50,7 @@ def train(
     crops = Crops(corpus, recipe.crops, recipe.seed)
     about = {"recipe": json.dumps(asdict(recipe)), "data": corpus.report().split("\nskipped")[0]}
     clips = pick(held_out, recipe.evaluation)
-    workers = _workers() if place.type == "cuda" else 0  # two cores learn no faster than one draws
+    workers = _workers() if place.type == "cuda" else 0  # a CPU has no core to spare for it
     trainer = Trainer(recipe, crops, folder, 60 * max_minutes, compiled, place, clips, about, workers)
     exists = trainer.checkpoint_path.exists()
     if exists and not resume:
