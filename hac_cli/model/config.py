@@ -14,7 +14,8 @@ MAX_PARAMETERS = 4_000_000
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Shape of one codec network. Widths, blocks and strides are listed from the waveform inwards.
+    """Shape of one codec network. Widths, blocks and strides are listed from the waveform inwards; the decoder has the
+    encoder's widths and blocks where it has none of its own.
 
     ``look_ahead`` is in samples: the decoder's output is the input delayed by that much, so that the network may
     use the future without any layer that is not causal. ``decoder_taps`` is how many frames the decoder's first layer
@@ -26,6 +27,8 @@ class ModelConfig:
     strides: tuple[int, ...] = (20, 4, 2, 2)
     widths: tuple[int, ...] = (48, 96, 176, 304)
     blocks: tuple[int, ...] = (1, 1, 2, 4)
+    decoder_widths: tuple[int, ...] = ()
+    decoder_blocks: tuple[int, ...] = ()
     dilations: tuple[int, ...] = (1, 2, 4)
     kernel: int = 7
     expansion: int = 2
@@ -38,7 +41,8 @@ class ModelConfig:
     scale_tracking: Literal["ema", "batch"] = "ema"
 
     def __post_init__(self) -> None:
-        if not len(self.strides) == len(self.widths) == len(self.blocks):
+        shapes = (self.widths, self.blocks, self.decoder_widths or self.widths, self.decoder_blocks or self.blocks)
+        if any(len(shape) != len(self.strides) for shape in shapes):
             raise ModelError("strides, widths and blocks must have one entry for each stage")
 
     @property

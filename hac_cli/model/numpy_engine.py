@@ -106,13 +106,17 @@ class Part:
         return x
 
 
+def _at_frame_rate(blocks: Sequence[int]) -> int:
+    """How many layers of a half of the network run once a frame: about half of the work."""
+    return blocks[-1] + 2
+
+
 class NumpyEngine:
     """Codes with a released network."""
 
     def __init__(self, config: ModelConfig, tensors: Tensors) -> None:
         self.config, self._tensors = config, tensors
         self._mean, self._scale = tensors["input_scale.mean"], tensors["input_scale.scale"]
-        self._inner = config.blocks[-1] + 2  # layers at the frame rate, about half of the work
 
     @functools.cached_property
     def encoder_layers(self) -> list[NumpyLayer]:
@@ -124,12 +128,14 @@ class NumpyEngine:
 
     def encoder(self, channels: int) -> tuple[Half, Half]:
         layers = self.encoder_layers
-        outer, inner = Part(layers[: -self._inner], channels), Part(layers[-self._inner :], channels)
+        at = len(layers) - _at_frame_rate(self.config.blocks)
+        outer, inner = Part(layers[:at], channels), Part(layers[at:], channels)
         return lambda audio: outer(self.scaled(audio)), lambda middle: self._tokens(inner(middle))
 
     def decoder(self, channels: int, frame: int = 0) -> tuple[Half, Half]:
         layers = self.decoder_layers
-        inner, outer = Part(layers[: self._inner], channels, frame), Part(layers[self._inner :], channels, frame)
+        at = _at_frame_rate(self.config.decoder_blocks or self.config.blocks)
+        inner, outer = Part(layers[:at], channels, frame), Part(layers[at:], channels, frame)
         return lambda tokens: inner(self._signs(tokens)), lambda middle: outer(middle)[..., 0] * self._scale
 
     def scaled(self, audio: Array) -> Array:

@@ -21,9 +21,8 @@ class Layer:
     taps: int = 1
 
 
-def _blocks(config: ModelConfig, stage: int) -> list[Layer]:
-    width = config.widths[stage]
-    dilations = [config.dilations[i % len(config.dilations)] for i in range(config.blocks[stage])]
+def _blocks(config: ModelConfig, width: int, count: int) -> list[Layer]:
+    dilations = [config.dilations[i % len(config.dilations)] for i in range(count)]
     return [Layer("block", width, width, dilation=dilation) for dilation in dilations]
 
 
@@ -31,21 +30,22 @@ def encoder_plan(config: ModelConfig) -> list[Layer]:
     """Audio, one channel, to latents."""
     layers: list[Layer] = []
     inputs = 1
-    for stage, (stride, width) in enumerate(zip(config.strides, config.widths, strict=True)):
-        layers += [Layer("down", inputs, width, stride), *_blocks(config, stage)]
+    for stride, width, blocks in zip(config.strides, config.widths, config.blocks, strict=True):
+        layers += [Layer("down", inputs, width, stride), *_blocks(config, width, blocks)]
         inputs = width
     return [*layers, Layer("snake", inputs, inputs), Layer("linear", inputs, config.bits_per_token)]
 
 
 def decoder_plan(config: ModelConfig) -> list[Layer]:
     """Signs to audio: the encoder's mirror image, with noise for the last stage where there is any."""
+    widths, blocks = config.decoder_widths or config.widths, config.decoder_blocks or config.blocks
     taps = config.decoder_taps
-    layers = [Layer("dense" if taps > 1 else "linear", config.bits_per_token, config.widths[-1], taps=taps)]
+    layers = [Layer("dense" if taps > 1 else "linear", config.bits_per_token, widths[-1], taps=taps)]
     for stage in reversed(range(len(config.strides))):
-        width = config.widths[stage]
-        outputs = config.widths[stage - 1] if stage else 1
+        width = widths[stage]
+        outputs = widths[stage - 1] if stage else 1
         if config.noise and not stage:
             layers.append(Layer("noise", width, width, stride=config.hop_length // config.strides[0]))
-        layers += [*_blocks(config, stage), Layer("snake", width, width), Layer("up", width, outputs,
-                   config.strides[stage])]  # fmt: skip
+        layers += [*_blocks(config, width, blocks[stage]), Layer("snake", width, width), Layer("up", width,
+                   outputs, config.strides[stage])]  # fmt: skip
     return layers

@@ -40,8 +40,8 @@ class Learner:
             raise UsageError(f"the recipe asks for {count:,} parameters; a release has at most {MAX_PARAMETERS:,}: "
                              "make the network smaller, or say large = true")  # fmt: skip
         self.average = copy.deepcopy(self.model).eval()
-        if recipe.frozen_decoder:
-            self.model.decoder.eval().requires_grad_(False)
+        if recipe.frozen != "none":
+            getattr(self.model, recipe.frozen).eval().requires_grad_(False)
         self.network = torch.compile(self.model) if compiled else self.model
         self.objective = Objective(recipe).to(device)
         self.feedback = Feedback(recipe.model.sample_rate).to(device) if recipe.losses.feedback else None

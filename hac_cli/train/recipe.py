@@ -130,7 +130,7 @@ class Recipe:
     ``precision``: that of the discriminators, bfloat16 by autocast, float32, or what suits the device; the generator
     has float32, or TF32. ``large``: the network may have more parameters than a release. ``curvature``: how much of
     what pulls latents to 0 is taken off; ``spherical``: the latents of a frame have an RMS of 1; see ``quantizer``.
-    ``frozen_decoder``: the encoder alone learns.
+    ``frozen``: the half of the network that doesn't learn.
     """
 
     seed: int = 0
@@ -139,7 +139,7 @@ class Recipe:
     large: bool = False
     curvature: float = 0.0
     spherical: bool = False
-    frozen_decoder: bool = False
+    frozen: Literal["none", "encoder", "decoder"] = "none"
     model: ModelConfig = field(default_factory=ModelConfig)
     crops: CropSettings = field(default_factory=CropSettings)
     losses: LossWeights = field(default_factory=LossWeights)

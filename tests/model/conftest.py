@@ -9,7 +9,8 @@ from hac_cli.model.numpy_engine import NumpyEngine
 from hac_cli.model.release import fold
 from hac_cli.model.torch_engine import TorchEngine
 
-TINY = ModelConfig(name="tiny", widths=(8, 12, 16, 20), blocks=(1, 1, 1, 2), decoder_taps=3, noise=True)
+TINY = ModelConfig(name="tiny", widths=(8, 12, 16, 20), blocks=(1, 1, 1, 2), decoder_widths=(10, 12, 14, 24),
+                   decoder_blocks=(1, 2, 1, 1), decoder_taps=3, noise=True)  # fmt: skip
 
 
 @pytest.fixture(scope="session")

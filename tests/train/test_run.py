@@ -49,14 +49,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one(recipe, corpus, tmp_path):
 
 
 @pytest.mark.parametrize("tracking", ["ema", "batch"])
-def test_a_frozen_decoder_stays_as_it_is(tracking, corpus, tmp_path):
+@pytest.mark.parametrize(("frozen", "learning"), [("decoder", "encoder"), ("encoder", "decoder")])
+def test_a_frozen_half_stays_as_it_is(frozen, learning, tracking, corpus, tmp_path):
     model = replace(TINY, scale_tracking=tracking)
-    trainer = make_trainer(corpus, tmp_path, replace(ADVERSARIAL, model=model, frozen_decoder=True))
+    trainer = make_trainer(corpus, tmp_path, replace(ADVERSARIAL, model=model, frozen=frozen))
     before = {name: value.clone() for name, value in trainer.learner.model.state_dict().items()}
     trainer.run(quiet=True)
     after = checkpoint.load(trainer.checkpoint_path)["model"]
     changed = {name.split(".")[0] for name, value in before.items() if not torch.equal(value, after[name])}
-    assert changed == {"encoder", "input_scale"}
+    assert changed == {learning, "input_scale"}
 
 
 def assert_equal(one, two, where):
