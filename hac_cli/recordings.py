@@ -71,6 +71,17 @@ class Result:
     def payload_bitrate(self) -> float:
         return 8 * self.payload_bytes / self.seconds if self.samples else 0.0
 
+    @property
+    def shortcoming(self) -> str | None:
+        """What the output lacks, in words; None if it is whole."""
+        if self.warning:
+            return f"{self.warning}; it was coded as far as it goes"
+        if self.damage:
+            places = ", ".join(f"{first:.2f} s to {last:.2f} s" for first, last in self.lost)
+            rest = f"but for {places}" if places else "as far as it goes"
+            return f"is damaged; recovered {rest} ({self.damage})"
+        return None
+
 
 def compress(
     source: Source | AudioReader,

@@ -29,6 +29,8 @@ class Settings:
     best: bool = False
     shard_format: str | None = None
     extension: str = ".wav"
+    recover: bool = False
+    metadata: bool = True
     hash_inputs: bool = False
 
     @property
@@ -37,11 +39,13 @@ class Settings:
         return "shards" if self.shard_format else "files"
 
     def fingerprint(self) -> dict[str, Any]:
-        """What decides how an output comes out: a change makes earlier outputs out of date."""
+        """What decides how an output comes out: a change makes earlier outputs out of date. Not ``recover``: what was
+        made without it was whole."""
+        bare = {} if self.metadata else {"metadata": False}
         if self.command == COMPRESS:
             return {"command": COMPRESS, "weights_digest": self.weights_digest, "mono": self.mono,
-                    "to": self.shard_format or "hac", **({"best": True} if self.best else {})}  # fmt: skip
-        return {"command": DECOMPRESS, "to": self.extension}
+                    "to": self.shard_format or "hac", **({"best": True} if self.best else {}), **bare}  # fmt: skip
+        return {"command": DECOMPRESS, "to": self.extension, **bare}
 
 
 @dataclass(frozen=True)

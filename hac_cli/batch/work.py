@@ -100,10 +100,18 @@ def _code(item: Item, settings: Settings, source: Folder, target: Folder) -> Fac
         _refuse_same_file(path, target, item.target)
         with target.writing(item.target) as temporary:
             if settings.command == COMPRESS:
-                result = compress(path, temporary, model=settings.model, mono=settings.mono, best=settings.best)
+                result = compress(path, temporary, **_coding(settings))
             else:
-                result = decompress(path, temporary, format=settings.extension)
+                result = decompress(path, temporary, **_decoding(settings))
             return {**facts, **_facts(result), **_output(temporary)}
+
+
+def _coding(settings: Settings) -> dict[str, Any]:
+    return {"model": settings.model, "mono": settings.mono, "best": settings.best, "metadata": settings.metadata}
+
+
+def _decoding(settings: Settings) -> dict[str, Any]:
+    return {"format": settings.extension, "recover": settings.recover, "metadata": settings.metadata}
 
 
 def _facts(result: Result) -> Facts:
@@ -112,7 +120,7 @@ def _facts(result: Result) -> Facts:
         "sample_rate": result.sample_rate,
         "channels": result.channels,
         "bitrate": round(result.bitrate, 3),
-        "warning": result.warning,
+        "warning": result.shortcoming,
     }
 
 
@@ -175,7 +183,7 @@ def _make_shard(job: Job, settings: Settings, source: Folder, target: Folder) ->
             from hac_cli import compress
 
             sink = io.BytesIO()
-            result = compress(path, sink, model=settings.model, mono=settings.mono, best=settings.best)
+            result = compress(path, sink, **_coding(settings))
             made[item.name] = tokens.from_hac(item.name, result.model, sink.getvalue())
             return {**facts, "unchanged": False, **_facts(result)}
 
@@ -224,7 +232,7 @@ def _open_shard(job: Job, settings: Settings, source: Folder, target: Folder) ->
             return {**facts, "output_bytes": _size(target, item.target)}
         data = io.BytesIO(tokens.to_hac(recordings[str(item.member)]))
         with target.writing(item.target) as temporary:
-            result = decompress(data, temporary, format=settings.extension)
+            result = decompress(data, temporary, **_decoding(settings))
             return {**facts, **_facts(result), **_output(temporary)}
 
     return [_attempt(item, lambda item=item: decode(item)) for item in job.items]  # type: ignore[misc]

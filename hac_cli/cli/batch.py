@@ -41,6 +41,7 @@ def batch_options(command: Command) -> Command:
         click.option("--files-from", metavar="FILE", type=click.Path(),
                      help="Only the files of SRC that stand in FILE, one a line; - is standard input."),
         click.option("-0", "--null", is_flag=True, help="Names in --files-from end in a zero byte, not in a new line."),
+        click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like."),
         click.option("-f", "--force", is_flag=True, help="Overwrite outputs that are not of this batch."),
         click.option("--skip-existing", is_flag=True, help="Leave outputs that are not of this batch as they are."),
         click.option("--hash", "hash_inputs", is_flag=True,
@@ -92,15 +93,18 @@ def batch_compress(
 @batch.command("decompress")
 @click.option("--format", "extension", metavar="EXT", default="wav", show_default=True,
               help="What to write, by extension: wav, flac, ogg, opus, mp3, ...")  # fmt: skip
+@click.option("--recover", is_flag=True, help="Decode damaged files, too: what is lost fades out and in.")
 @batch_options
 @click.pass_obj
-def batch_decompress(console: Console, /, extension: str, **options: Any) -> None:
+def batch_decompress(console: Console, /, extension: str, recover: bool, **options: Any) -> None:
     """Decompress the .hac files and shards of tokens of SRC into DST.
 
     DST gets the folders of SRC, with talk.wav for talk.hac; recordings in shards get the folders that they came from,
-    and --exclude is for them, too. All else is as in `hac batch compress`.
+    and --exclude is for them, too. With --recover damaged files are decoded in their full length, too, and listed at
+    the end with what is lost. All else is as in `hac batch compress`.
     """
-    settings = _settings("decompress", None, options, extension=f".{extension.lower().removeprefix('.')}")
+    extension = f".{extension.lower().removeprefix('.')}"
+    settings = _settings("decompress", None, options, extension=extension, recover=recover)
     _run(console, settings, SHARD_MEGABYTES, **options)
 
 
@@ -123,6 +127,7 @@ def _settings(command: str, model: str | None, options: dict[str, Any], **more: 
         version=version,
         model=chosen.name,
         weights_digest=digest,
+        metadata=not options.pop("no_metadata"),
         hash_inputs=options.pop("hash_inputs"),
         **more,
     )

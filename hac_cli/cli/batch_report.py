@@ -128,7 +128,7 @@ class Report:
     def _list_failures(self, manifest: Path | None) -> None:
         for outcome in self._bad:
             name = outcome.member or outcome.input
-            self._console.error(f"{printable(name)}: {outcome.error or f'{outcome.warning}; coded as far as it goes'}")
+            self._console.error(f"{printable(name)}: {outcome.error or outcome.warning}")
         if self._bad_count > len(self._bad):
             self._console.error(f"and {self._bad_count - len(self._bad)} more, in {manifest}")
 

@@ -95,8 +95,8 @@ def compress(
         f"{result.bitrate / 1000:.3f} kbit/s, {speed:.1f}x real time"
     )
     console.detail(f"model {result.model}, payload {result.payload_bitrate / 1000:.3f} kbit/s")
-    if result.warning:
-        raise InputError(f"{result.warning}; it was coded as far as it goes", plan.source_name)
+    if result.shortcoming:
+        raise InputError(result.shortcoming, plan.source_name)
 
 
 def _ended_by_signals(recorded: bool) -> contextlib.AbstractContextManager[None]:

@@ -82,10 +82,8 @@ def decompress(
         f"{speed:.1f}x real time"
     )
     console.detail(f"model {result.model}")
-    if result.damage:
-        places = ", ".join(f"{first:.2f} s to {last:.2f} s" for first, last in result.lost)
-        rest = f"but for {places}" if places else "as far as it goes"
-        raise CorruptError(f"is damaged; recovered {rest} ({result.damage})", plan.source_name)
+    if result.shortcoming:
+        raise CorruptError(result.shortcoming, plan.source_name)
 
 
 def _progress(console: Console, name: str, stream: BinaryIO, whole: bool) -> AbstractContextManager[Advance | None]:

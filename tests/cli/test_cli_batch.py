@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from cli_tools import HAC, make_hac, names, write_talk
 
 import hac_cli
@@ -286,3 +287,31 @@ def test_an_alias(folder, call):
     assert samples_of(folder / "back" / "talk.wav").shape == (1, 4_000)
     assert "no such command" not in call("compress", "-rh")[1]
     assert run(["compress", "--", "-r"]) == 3  # a file of that name
+
+
+def test_damaged_files_are_recovered_if_asked(call, folder):
+    (folder / "in").mkdir()
+    make_hac(folder / "in" / "good.hac", samples=31_000)
+    data = bytearray(make_hac(folder / "in" / "hurt.hac", samples=31_000).read_bytes())
+    data[44 + 80 + 20] ^= 1
+    (folder / "in" / "hurt.hac").write_bytes(data)
+    assert call("-q", "batch", "decompress", "-j", "1", "in", "out")[0] == 1
+    assert names(folder / "out") == ["good.wav", "hac-batch.jsonl"]
+    code, told, errors = call("-q", "batch", "decompress", "-j", "1", "--recover", "--json", "in", "out")
+    assert (code, errors) == (1, "hac: hurt.hac: is damaged; recovered but for 0.36 s to 0.76 s (checksum mismatch)\n")
+    assert json.loads(told.splitlines()[-1])["done"] == 1  # the good one stays as it is
+    assert samples_of(folder / "out" / "hurt.wav").shape == (1, 31_000)
+
+
+def test_no_metadata(call, folder):
+    (folder / "in").mkdir()
+    with soundfile.SoundFile(folder / "in" / "talk.flac", "w", 24_000, 1) as file:
+        file.title = "secret"
+        file.write(np.zeros(2_400))
+    assert call("-q", "batch", "compress", "-j", "1", "--no-metadata", "in", "bare")[0] == 0
+    assert call("-q", "batch", "compress", "-j", "1", "in", "told")[0] == 0
+    assert call("-q", "batch", "decompress", "-j", "1", "--format", "flac", "--no-metadata", "told", "back")[0] == 0
+    assert json.loads(call("info", "--json", "bare/talk.hac")[1])["metadata"] == {}
+    assert json.loads(call("info", "--json", "told/talk.hac")[1])["metadata"] == {"title": "secret"}
+    with soundfile.SoundFile(folder / "back" / "talk.flac") as file:
+        assert not file.title
