@@ -1,15 +1,21 @@
-"""Whether a file was cut off, for the formats where libsndfile does not tell.
+"""Whether a file was cut off, or holds more than is read, for the formats where libsndfile does not tell.
 
-It reads a shortened AIFF, AU, W64 or Ogg file as a complete one of less length.
+It reads a shortened AIFF, AU, W64, Ogg, SPHERE or VOC file, or a WAV file of any coding, as a complete one of less
+length, and only the first of the streams that are chained in an Ogg file.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
+import re
 from typing import IO
 
-_HEAD_SIZE = 24
+_HEAD_SIZE = 1024
 _W64_MAGIC = bytes.fromhex("726966662e91cf11a5d628db04c10000")
+_OGG_PAGE = re.compile(rb"OggS\0(?P<flags>.).{8}(?P<serial>.{4})", re.DOTALL)
+_OGG_BEGINS = 2
 _OGG_HEADER_SIZE = 27
 _OGG_MAX_PAGE_SIZE = _OGG_HEADER_SIZE + 255 + 255 * 255
 
@@ -19,8 +25,24 @@ def is_cut_off(file: IO[bytes]) -> bool:
     size = os.fstat(file.fileno()).st_size
     head = read_at(file, 0, _HEAD_SIZE)
     if head[:4] == b"OggS":
-        return _last_page_is_cut(read_at(file, max(0, size - _OGG_MAX_PAGE_SIZE), _OGG_MAX_PAGE_SIZE))
+        return _last_page_is_cut(_last_pages(file, size))
+    if head[:4] == b"RIFF":
+        return size < _end_of_wav_data(file, size)
     return size < _announced_size(head)
+
+
+def has_another_stream(file: IO[bytes]) -> bool:
+    """Whether an Ogg file ends with a stream that doesn't begin at its start, as recordings of web radio and what
+    ``cat`` joined do. Keeps the position."""
+    size = os.fstat(file.fileno()).st_size
+    head = read_at(file, 0, _OGG_MAX_PAGE_SIZE)
+    tail = _last_pages(file, size)
+    if head[:4] != b"OggS" or _last_page_is_cut(tail):
+        return False
+    first_pages = itertools.takewhile(lambda page: page["flags"][0] & _OGG_BEGINS, _OGG_PAGE.finditer(head))
+    beginnings = {page["serial"] for page in first_pages}
+    *_, last = _OGG_PAGE.finditer(tail)
+    return last["serial"] not in beginnings
 
 
 def read_at(file: IO[bytes], position: int, size: int) -> bytes:
@@ -36,8 +58,6 @@ def read_at(file: IO[bytes], position: int, size: int) -> bytes:
 
 def _announced_size(head: bytes) -> int:
     """The length in bytes that the first bytes of a file promise for the whole of it, 0 if they don't."""
-    if len(head) < _HEAD_SIZE:
-        return 0
     if head[:4] == b"FORM":
         return int.from_bytes(head[4:8], "big") + 8
     if head[:4] == b".snd":
@@ -45,7 +65,46 @@ def _announced_size(head: bytes) -> int:
         return 0 if data_size == 0xFFFFFFFF else offset + data_size
     if head[:16] == _W64_MAGIC:
         return int.from_bytes(head[16:24], "little")
+    if head[:19] == b"Creative Voice File":
+        first_block = int.from_bytes(head[20:22], "little")
+        return first_block + 4 + int.from_bytes(head[first_block + 1 : first_block + 4], "little")
+    if head[:7] == b"NIST_1A":
+        return _announced_sphere_size(head)
     return 0
+
+
+def _announced_sphere_size(head: bytes) -> int:
+    names = (b"sample_count", b"channel_count", b"sample_n_bytes")
+    fields = [re.search(rb"^%s -\w+ (\d+)" % name, head, re.MULTILINE) for name in names]
+    header_size = head[8:16].strip()
+    if not header_size.isdigit() or not all(fields):
+        return 0
+    return int(header_size) + math.prod(int(field[1]) for field in fields if field)
+
+
+def _end_of_wav_data(file: IO[bytes], size: int) -> int:
+    """Where the samples of a WAV file of ``size`` bytes should end; 0 if it doesn't say."""
+    position = 12
+    while position < size:
+        head = read_at(file, position, 8)
+        chunk_size = int.from_bytes(head[4:], "little")
+        if head[:4] == b"data":
+            return 0 if is_placeholder(chunk_size) else position + 8 + chunk_size
+        position += 8 + chunk_size + chunk_size % 2
+    return 0
+
+
+def is_placeholder(size: int) -> bool:
+    """Whether a program that could not seek back has written ``size`` of a WAV chunk for want of a true one.
+
+    ffmpeg writes 0xFFFFFFFF; sox and espeak 0x7FFFF000 and arecord 0x80000000, rounded down to whole samples.
+    """
+    return size >= 0xFFFFFF00 or 0x7FFFEF00 <= size <= 0x80000000
+
+
+def _last_pages(file: IO[bytes], size: int) -> bytes:
+    """As much as must hold the last Ogg page of a file of ``size`` bytes."""
+    return read_at(file, max(0, size - _OGG_MAX_PAGE_SIZE), _OGG_MAX_PAGE_SIZE)
 
 
 def _last_page_is_cut(tail: bytes) -> bool:

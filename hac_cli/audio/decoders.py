@@ -7,9 +7,9 @@ from typing import IO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.audio.cutoff import is_cut_off
+from hac_cli.audio.cutoff import has_another_stream, is_cut_off
 from hac_cli.audio.magic import may_be_audio
-from hac_cli.audio.mp3 import PaddedFile, tells_its_length
+from hac_cli.audio.mp3 import PaddedFile, goes_on, tells_its_length
 from hac_cli.audio.pcm import RawFormat, SampleFormat
 from hac_cli.audio.source import ByteSource
 from hac_cli.audio.tags import SNDFILE_TAGS
@@ -58,7 +58,7 @@ def open_decoder(source: ByteSource, raw: RawFormat | None) -> Decoder:
             header = read_wav_header(source.read)
             layout = (header.sample_rate, header.channels, header.sample_format)
             tags = dict(header.tags)
-            if source.size is not None and header.data_size is not None:
+            if source.size is not None and header.data_size is not None and header.data_size < source.bytes_left():
                 end = source.size - source.bytes_left() + header.data_size
                 tags |= tags_behind(source.read_at, end + header.data_size % 2)
             return PcmDecoder(source, "WAV", *layout, header.data_size, tags)
@@ -151,6 +151,7 @@ class SndfileDecoder:
 
         self._error_type = soundfile.LibsndfileError
         self._cut_off = is_cut_off(file)
+        self._goes_on = has_another_stream(file) or goes_on(file)
         try:
             self._sound = ForwardOnly(file.fileno(), closefd=False)
         except soundfile.LibsndfileError as error:
@@ -187,6 +188,8 @@ class SndfileDecoder:
     def _read_piece(self, samples: int) -> NDArray[np.float32]:
         """``[n, channels]``, the way libsndfile has it; notes what is missing at the end."""
         failed = False
+        if self.samples_expected is not None:  # libsndfile would read into what follows, such as tags, and fail
+            samples = min(samples, self.samples_expected - self._delivered)
         try:
             piece: NDArray[np.float32] = self._sound.read(samples, dtype="float32", always_2d=True)
         except self._error_type:
@@ -202,5 +205,7 @@ class SndfileDecoder:
         if self.samples_expected is not None and self._delivered < self.samples_expected:
             promised = f"{self.samples_expected / self.sample_rate:.2f} s"
             self.truncated = f"only {seconds} of {promised} could be decoded"
+        elif self._goes_on:
+            self.truncated = f"goes on with another stream after {seconds}, which needs a file of its own"
         elif failed or self._cut_off:
             self.truncated = f"is damaged or cut off after {seconds}"

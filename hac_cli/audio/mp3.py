@@ -1,4 +1,4 @@
-"""MP3 files that do not tell their length.
+"""MP3 files that do not tell their length, or go on behind it.
 
 libsndfile guesses it from the first frame and the size of the file, and stops there: at a variable bitrate most of
 the audio can be lost. A larger file makes it guess more, and then it reads to the real end.
@@ -7,11 +7,13 @@ the audio can be lost. A larger file makes it guess more, and then it reads to t
 from __future__ import annotations
 
 import os
+import re
 from typing import IO
 
 from hac_cli.audio.cutoff import read_at
 
-_LENGTH_TAGS = (b"Xing", b"Info", b"VBRI")
+_LENGTH_TAG = re.compile(rb"(Xing|Info)(?P<flags>.{4})|VBRI", re.DOTALL)
+_COUNTS_FRAMES, _COUNTS_BYTES = 1, 2
 _FIRST_FRAME_SIZE = 2048
 _ID3_HEADER_SIZE = 10
 _PADDING = 1 << 40
@@ -19,12 +21,29 @@ _PADDING = 1 << 40
 
 def tells_its_length(file: IO[bytes]) -> bool:
     """Whether the first frame of an MP3 file counts the frames. Keeps the position."""
+    return _LENGTH_TAG.search(read_at(file, _first_frame(file), _FIRST_FRAME_SIZE)) is not None
+
+
+def goes_on(file: IO[bytes]) -> bool:
+    """Whether frames or tags of another MP3 file follow those that the first frame counts: libsndfile doesn't read
+    them. Keeps the position."""
+    start = _first_frame(file)
+    frame = read_at(file, start, _FIRST_FRAME_SIZE)
+    tag = _LENGTH_TAG.search(frame)
+    flags = int.from_bytes(tag["flags"], "big") if tag and tag["flags"] else 0
+    if tag is None or not flags & _COUNTS_BYTES:
+        return False
+    counts = tag.end() + (4 if flags & _COUNTS_FRAMES else 0)
+    next_bytes = read_at(file, start + int.from_bytes(frame[counts : counts + 4], "big"), 3)
+    is_frame = len(next_bytes) == 3 and next_bytes[0] == 0xFF and next_bytes[1] >= 0xE0
+    return is_frame or next_bytes == b"ID3"
+
+
+def _first_frame(file: IO[bytes]) -> int:
     head = read_at(file, 0, _ID3_HEADER_SIZE)
-    start = 0
-    if head[:3] == b"ID3" and len(head) == _ID3_HEADER_SIZE:
-        start = _ID3_HEADER_SIZE + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])  # seven bits a byte
-    first_frame = read_at(file, start, _FIRST_FRAME_SIZE)
-    return any(tag in first_frame for tag in _LENGTH_TAGS)
+    if head[:3] != b"ID3" or len(head) < _ID3_HEADER_SIZE:
+        return 0
+    return _ID3_HEADER_SIZE + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])  # seven bits a byte
 
 
 class PaddedFile:

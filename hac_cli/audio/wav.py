@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hac_cli.audio.cutoff import is_placeholder
 from hac_cli.audio.pcm import SampleFormat
 from hac_cli.audio.tags import MAX_INFO_SIZE, parse_info
 from hac_cli.errors import InputError
@@ -19,6 +20,8 @@ _TAG_PCM, _TAG_FLOAT, _TAG_EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 _SUBFORMAT_SUFFIX = bytes.fromhex("000000001000800000aa00389b71")
 _MAX_BYTES_BEFORE_FORMAT = 1 << 24
 _DS64_SIZE = 28
+_MOST_BYTES = 1 << 62
+"""More stands for "not known", too: no file is as large."""
 _MAX_CHUNKS_BEHIND = 64
 """There may be anything."""
 
@@ -99,11 +102,12 @@ class _HeaderParser:
         if self._format is None:
             raise UnsupportedWavError(bytes(self._consumed))
         if size == UNKNOWN_SIZE and self._long_data_size:
-            return WavHeader(*self._format, self._long_data_size, self._tags)
+            long_size = None if self._long_data_size >= _MOST_BYTES else self._long_data_size
+            return WavHeader(*self._format, long_size, self._tags)
         # A length of 0 is true if chunks follow, by the size of the whole; else the writer was never able to fill
         # it in, and samples may follow.
-        nothing_follows = _is_placeholder(riff_size) or riff_size + 8 <= self._position
-        unknown = _is_placeholder(size) or (size == 0 and nothing_follows)
+        nothing_follows = is_placeholder(riff_size) or riff_size + 8 <= self._position
+        unknown = is_placeholder(size) or (size == 0 and nothing_follows)
         return WavHeader(*self._format, None if unknown else size, self._tags)
 
     def _parse_format(self, chunk: bytes) -> tuple[int, int, SampleFormat]:
@@ -134,14 +138,6 @@ class _HeaderParser:
             raise InputError("has no usable WAV header; convert it first, for example with ffmpeg")
         while size:
             size -= len(self._take(min(size, 1 << 16)))
-
-
-def _is_placeholder(size: int) -> bool:
-    """Whether a program that could not seek back has written ``size`` for want of a true one.
-
-    ffmpeg writes 0xFFFFFFFF; sox and espeak 0x7FFFF000 and arecord 0x80000000, rounded down to whole samples.
-    """
-    return size >= 0xFFFFFF00 or 0x7FFFEF00 <= size <= 0x80000000
 
 
 def wav_header(

@@ -94,3 +94,52 @@ def test_a_flac_of_unknown_length_is_read_to_its_end_and_tells_if_cut_off(
     assert reader.samples_expected is None
     assert read_all(reader).shape[1] == pytest.approx(samples, abs=1000)
     assert (reader.truncated is None) == (part == 1.0)
+
+
+CODINGS = [("WAV", "ULAW"), ("WAV", "ALAW"), ("WAV", "IMA_ADPCM"), ("WAV", "GSM610"), ("NIST", "PCM_16"),
+           ("NIST", "ULAW"), ("VOC", "PCM_16")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "coding"), CODINGS)
+def test_telephony_and_corpora_that_are_cut_off_tell(kind: str, coding: str) -> None:
+    stream = io.BytesIO()
+    soundfile.write(stream, speechlike(1, 4).T, SAMPLE_RATE, format=kind, subtype=coding)
+    whole = stream.getvalue()
+    reader = AudioReader(io.BytesIO(whole))
+    assert 4 <= read_all(reader).shape[1] / SAMPLE_RATE < 4.1 and reader.truncated is None
+    reader = AudioReader(io.BytesIO(whole[: len(whole) // 2]))
+    assert 1.9 < read_all(reader).shape[1] / SAMPLE_RATE < 2.1
+    assert reader.truncated is not None and reader.truncated.startswith("is damaged or cut off after")
+
+
+@pytest.mark.parametrize("extension", ["ogg", "opus", "mp3"])
+def test_a_second_stream_behind_the_first_is_told_of(tmp_path: Path, extension: str) -> None:
+    first = write(tmp_path / f"a.{extension}", speechlike(1, 2)).read_bytes()
+    second = write(tmp_path / f"b.{extension}", speechlike(1, 1)).read_bytes()  # an Ogg stream has a number of its own
+    for behind in (second, b"TAG" + bytes(125) if extension == "mp3" else b""):
+        reader = AudioReader(io.BytesIO(first + behind))
+        assert read_all(reader).shape == (1, 2 * SAMPLE_RATE)
+        told = "goes on with another stream after 2.00 s, which needs a file of its own"
+        assert reader.truncated == (told if behind is second else None)
+
+
+def test_a_tag_behind_a_flac_costs_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.flac", speechlike(1, 3))
+    whole = read_all(AudioReader(path))
+    reader = AudioReader(io.BytesIO(path.read_bytes() + b"TAG" + bytes(125)))
+    np.testing.assert_array_equal(read_all(reader), whole)
+    assert reader.truncated is None
+
+
+@pytest.mark.parametrize("size", [2**64 - 1, 2**63 - 1, 2**62, 2**40])
+@pytest.mark.parametrize("piped", [False, True])
+def test_an_rf64_that_promises_the_impossible_gives_all_it_has(tmp_path: Path, size: int, piped: bool) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speechlike(1, 1).T, SAMPLE_RATE, format="RF64")
+    content = bytearray(path.read_bytes())
+    assert content[12:16] == b"ds64"
+    content[28:36] = size.to_bytes(8, "little")
+    path.write_bytes(content)
+    reader = AudioReader(io.BytesIO(content) if piped else path)
+    assert read_all(reader).shape == (1, SAMPLE_RATE)
+    assert (reader.truncated is None) == (size >= 2**62)  # which stands for "not known"
