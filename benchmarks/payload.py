@@ -26,14 +26,14 @@ BLOCKS = (75, 150, 300, 600)
 MINUTE = 60 * 75
 
 
-def file_of(tokens: np.ndarray, model: ReleasedModel, coded: bool, frames_per_block: int = FILE_BLOCK) -> bytes:
+def file_of(tokens: np.ndarray, model: ReleasedModel, coded: bool, frames_per_block: int | None = None) -> bytes:
     """A whole file of tokens ``[1, frames, 1]``."""
     predictor = predictors.for_model(model.name) if coded else None
     header = Header(
         sample_rate=RATE, channels=1, model_id=model.model_id, weights_digest=model.short_digest,
-        bits_per_token=model.bits_per_token, hop_length=model.config.hop_length, frames_per_block=frames_per_block,
-        pre_skip=model.config.look_ahead, payload_coding=PREDICTED if predictor else RAW,
-        predictor_digest=predictor.digest if predictor else None,
+        bits_per_token=model.bits_per_token, hop_length=model.config.hop_length,
+        frames_per_block=frames_per_block or round(FILE_BLOCK * model.frame_rate), pre_skip=model.config.look_ahead,
+        payload_coding=PREDICTED if predictor else RAW, predictor_digest=predictor.digest if predictor else None,
     )  # fmt: skip
     sink = io.BytesIO()
     writer = Writer(sink, header, predictor)
@@ -42,7 +42,7 @@ def file_of(tokens: np.ndarray, model: ReleasedModel, coded: bool, frames_per_bl
     return sink.getvalue()
 
 
-def rates(recordings: list[np.ndarray], model: ReleasedModel, frames_per_block: int = FILE_BLOCK) -> str:
+def rates(recordings: list[np.ndarray], model: ReleasedModel, frames_per_block: int | None = None) -> str:
     """Of all the recordings' files together."""
     seconds = sum(tokens.shape[1] for tokens in recordings) / model.frame_rate
     raw, coded = (

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from hac_cli.audio import ByteSource, ByteTarget, Source, Target, refuse_same_file
 from hac_cli.container import CODEC_SAMPLE_RATE, Header, Reader, Writer, needed_version
@@ -58,7 +59,7 @@ def _copy_frames(reader: Reader, writer: Writer, first: int, stop: int | None) -
         tokens = block.tokens[:, max(0, first - position) : None if stop is None else max(0, stop - position)]
         writer.write(tokens)
         position += block.frames
-        if stop is not None and position >= stop:
+        if stop is not None and position > stop:  # where it just comes to it, this may be the end
             return None
     return reader.summary.samples if reader.summary else None
 
@@ -74,7 +75,7 @@ def cat(sources: Sequence[Source], target: Target) -> list[float]:
     kind = None
     for source in sources:
         refuse_same_file(source, target)
-        if isinstance(source, str | os.PathLike):  # all that can be looked at before anything is written
+        if isinstance(source, str | os.PathLike) and Path(source).is_file():  # it can be read twice: before all else
             with _opened(source) as reader:
                 kind = _same_kind(kind, reader.header)
     with contextlib.closing(ByteTarget(target)) as sink:

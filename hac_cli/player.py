@@ -138,6 +138,9 @@ class Player:
                 continue  # a wrong digest does not say which of them are wrong
             frames = self._frames_to_the_end(damage.first_frame) if damage.frames is None else damage.frames
             if frames * self.header.frame_seconds > LONGEST_HOLE_SECONDS:
+                if damage.frames is None:  # all that there is was good
+                    self._samples = None
+                    return
                 raise CorruptError("more than a day is missing, if it is true what it says; it can't be recovered")
             if frames:
                 self._fader.add(damage.first_frame, frames, at_once=last is None)

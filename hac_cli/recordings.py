@@ -34,8 +34,8 @@ from hac_cli.player import Player, Window
 if TYPE_CHECKING:
     from hac_cli.search import SearchingStream
 
-FILE_BLOCK, PIPE_BLOCK, LIVE_BLOCK = 300, 150, 6
-"""Frames of a block in a file, in a pipe, where nothing comes out before a block is full, and live: 4 s, 2 s, 80 ms."""
+FILE_BLOCK, PIPE_BLOCK, LIVE_BLOCK = 4.0, 2.0, 0.08
+"""Seconds of a block in a file, in a pipe, where nothing comes out before a block is full, and live."""
 
 PAYLOADS = ("coded", "raw")
 
@@ -117,7 +117,7 @@ def compress(
     if payload not in PAYLOADS:
         raise UsageError(f"there is no payload {payload!r}; use one of {', '.join(PAYLOADS)}")
     chosen = released.find(model)
-    usual_block = LIVE_BLOCK if live else FILE_BLOCK if _is_file(sink) else PIPE_BLOCK
+    usual_seconds = LIVE_BLOCK if live else FILE_BLOCK if _is_file(sink) else PIPE_BLOCK
     with contextlib.ExitStack() as stack:
         reader = source if isinstance(source, AudioReader) else stack.enter_context(AudioReader(source, raw))
         predictor = predictors.for_model(model) if payload == "coded" else None
@@ -128,7 +128,7 @@ def compress(
             weights_digest=chosen.short_digest,
             bits_per_token=chosen.bits_per_token,
             hop_length=chosen.config.hop_length,
-            frames_per_block=frames_per_block or usual_block,
+            frames_per_block=frames_per_block or round(usual_seconds * chosen.frame_rate),
             pre_skip=chosen.config.look_ahead,
             payload_coding=PREDICTED if predictor else RAW,
             predictor_digest=predictor.digest if predictor else None,

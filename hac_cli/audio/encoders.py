@@ -89,17 +89,27 @@ class WavEncoder:
 
 
 class SndfileEncoder:
-    """Whatever libsndfile can write. Raises UsageError if it refuses such audio in such a format."""
+    """Whatever libsndfile can write. Raises UsageError if it refuses such audio in such a format.
+
+    samples: how many per channel are expected, None if unknown.
+    """
 
     def __init__(
-        self, target: ByteTarget, format: FileFormat, sample_rate: int, channels: int, tags: Mapping[str, str]
+        self,
+        target: ByteTarget,
+        format: FileFormat,
+        sample_rate: int,
+        channels: int,
+        samples: int | None,
+        tags: Mapping[str, str],
     ) -> None:
         import soundfile
 
         self._sample_format = PCM_FORMATS.get(format.subtype)
         self._format = format
         self._path = target.path
-        self._is_empty = True
+        self._written = 0
+        self._check_length(samples or 0, channels)
         self._callbacks = _Callbacks(target)
         self._error_type = soundfile.LibsndfileError
         try:
@@ -121,17 +131,23 @@ class SndfileEncoder:
 
     def write(self, block: NDArray[np.float32]) -> None:
         samples = self._for_libsndfile(block)
-        self._is_empty = False
+        self._written += len(samples)
+        self._check_length(self._written, len(block))
         for start in range(0, len(samples), _PIECE_SAMPLES):
             self._call(self._sound.write, samples[start : start + _PIECE_SAMPLES])
 
     def finish(self) -> None:
         self._call(self._sound.close)
-        if self._is_empty and not self._format.may_be_empty:
+        if not self._written and not self._format.may_be_empty:
             raise OutputError(
                 f"{self._format.container} {self._format.subtype} can't be without any samples; use .wav",
                 self._path,
             )
+
+    def _check_length(self, samples: int, channels: int) -> None:
+        most = self._format.max_bytes
+        if most and self._sample_format and samples * channels * self._sample_format.bytes_per_sample > most:
+            raise OutputError(f"{self._format.container} can't hold 4 GiB; use .flac or .wav", self._path)
 
     def _for_libsndfile(self, block: NDArray[np.float32]) -> NDArray[Any]:
         """``[samples, channels]``; integers are made here, since libsndfile scales floats by one less."""

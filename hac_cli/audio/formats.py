@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 
 from hac_cli.audio.pcm import S16, SampleFormat
@@ -12,6 +13,8 @@ RECORDINGS = frozenset({
     ".snd", ".caf", ".sph", ".nist", ".voc", ".amr", ".m4a", ".aac", ".mp4", ".wma", ".webm", ".mka", ".ac3", ".wv",
 })  # fmt: skip
 """Also what can't be read here: a recording that is left out in silence is a recording lost."""
+
+_NO_RECORDINGS = frozenset({".hac", ".raw", ".pcm"})
 
 PCM_FORMATS = {
     "PCM_U8": SampleFormat("u", 1),
@@ -25,6 +28,8 @@ PCM_FORMATS = {
 """Sample formats by libsndfile's names."""
 
 _OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
+_AIFF_BYTES = (1 << 32) - (1 << 16)
+"""libsndfile writes more than the 32 bits of its header can tell, and says nothing."""
 _MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 
 
@@ -32,13 +37,15 @@ _MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_
 class FileFormat:
     """A file format by libsndfile's names, with its limits.
 
-    ``sample_rates`` is empty where any will do; ``may_be_empty`` tells whether libsndfile manages without samples.
+    ``sample_rates`` is empty where any will do, ``max_bytes`` of samples is None; ``may_be_empty`` tells whether
+    libsndfile manages without samples.
     """
 
     container: str
     subtype: str = "PCM_16"
     sample_rates: tuple[int, ...] = ()
     max_channels: int = 8
+    max_bytes: int | None = None
     may_be_empty: bool = True
 
 
@@ -49,13 +56,19 @@ _FORMATS = {
     "oga": FileFormat("OGG", "VORBIS"),
     "opus": FileFormat("OGG", "OPUS", _OPUS_RATES, may_be_empty=False),
     "mp3": FileFormat("MP3", "MPEG_LAYER_III", _MP3_RATES, max_channels=2, may_be_empty=False),
-    "aiff": FileFormat("AIFF"),
-    "aif": FileFormat("AIFF"),
+    "aiff": FileFormat("AIFF", max_bytes=_AIFF_BYTES),
+    "aif": FileFormat("AIFF", max_bytes=_AIFF_BYTES),
     "au": FileFormat("AU"),
     "caf": FileFormat("CAF"),
     "w64": FileFormat("W64"),
 }
 _WAV_SUBTYPES = tuple(name for name in PCM_FORMATS if name != "PCM_S8")
+
+
+def without_extension(name: str) -> str:
+    """A file's name without what tells its format, if that is known: the end of ``Dr. Smith`` is none."""
+    stem, extension = os.path.splitext(name)  # noqa: PTH122  of bytes that are no UTF-8, and / for any system
+    return stem if extension.lower() in RECORDINGS | _NO_RECORDINGS else name
 
 
 def choose_format(extension: str, subtype: str | None, sample_rate: int, channels: int) -> FileFormat:

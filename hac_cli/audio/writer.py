@@ -121,7 +121,7 @@ class AudioWriter:
             return WavEncoder(self._target, sample_format, self.sample_rate, self.channels, samples, self._tags)
         if not self._target.seekable:
             raise UsageError(f"{chosen.container} can't be written to a pipe; write WAV or raw PCM", self.path)
-        return SndfileEncoder(self._target, chosen, self.sample_rate, self.channels, self._tags)
+        return SndfileEncoder(self._target, chosen, self.sample_rate, self.channels, samples, self._tags)
 
     def _abandon(self) -> None:
         with contextlib.suppress(OutputError, OSError):

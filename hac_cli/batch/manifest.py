@@ -28,12 +28,17 @@ Record = dict[str, Any]
 
 def read(path: Path) -> Iterator[Record]:
     """The records of a manifest, the oldest first; none if there is no file."""
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+    with contextlib.suppress(FileNotFoundError), _errors(path), path.open("rb") as file:
         for line in file:
             with contextlib.suppress(ValueError):
                 record = json.loads(line)
                 if isinstance(record, dict):
                     yield record
+
+
+def is_manifest(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one, whatever its name."""
+    return next(read(Path(path)), {}).get("schema") == SCHEMA
 
 
 class Manifest:
@@ -105,13 +110,19 @@ class Manifest:
         except OSError:  # some network file systems have no locks
             return
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            explained = explain_output(error)
-            if not is_disk_full(error):
-                explained = OutputError(f"{explained.message}; name another file with --manifest")
-            explained.path = str(self.path)
-            raise explained from error
+    def _errors(self) -> contextlib.AbstractContextManager[None]:
+        return _errors(self.path)
+
+
+@contextlib.contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        explained = explain_output(error)
+        if not is_disk_full(error):
+            explained = OutputError(f"{explained.message}; name another file with --manifest")
+        explained.path = str(path)
+        raise explained from error

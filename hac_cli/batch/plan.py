@@ -27,7 +27,7 @@ PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE earlier (name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT,
                       PRIMARY KEY (name, member)) WITHOUT ROWID;
-CREATE TABLE outputs (target BLOB PRIMARY KEY, bytes INT, complete INT) WITHOUT ROWID;
+CREATE TABLE outputs (target BLOB PRIMARY KEY, bytes INT, digest TEXT, complete INT) WITHOUT ROWID;
 CREATE TABLE items (id INTEGER PRIMARY KEY, name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT,
                     todo INT, known INT, job INT);
 CREATE UNIQUE INDEX one_input ON items (name, member);
@@ -97,7 +97,7 @@ class Plan:
 
     def _remember_start(self, targets: list[tuple[bytes]], own: bool) -> None:
         if own:
-            query = "INSERT INTO outputs VALUES (?, NULL, 0) ON CONFLICT (target) DO UPDATE SET complete = 0"
+            query = "INSERT INTO outputs VALUES (?, NULL, NULL, 0) ON CONFLICT (target) DO UPDATE SET complete = 0"
         else:
             query = "DELETE FROM outputs WHERE target = ?"
         self._database.executemany(query, targets)
@@ -109,9 +109,9 @@ class Plan:
             self._database.execute("INSERT OR REPLACE INTO earlier VALUES (?, ?, ?, ?, ?, ?)", values)
         else:
             self._database.execute("DELETE FROM earlier WHERE name = ? AND member = ?", (name, member))
-        bytes_there = record.get("output_bytes")
-        self._database.execute("UPDATE outputs SET complete = 1, bytes = coalesce(?, bytes) WHERE target = ?",
-                               (bytes_there, target))  # fmt: skip
+        query = ("UPDATE outputs SET complete = 1, bytes = coalesce(?, bytes), digest = coalesce(?, digest) "
+                 "WHERE target = ?")  # fmt: skip
+        self._database.execute(query, (record.get("output_bytes"), record.get("digest"), target))
 
     def interrupted(self) -> list[tuple[str, bool]]:
         """Outputs that a run has begun and said no more of, and whether an earlier one had completed them."""
@@ -128,13 +128,14 @@ class Plan:
         ).fetchone()
         known = row is not None and candidate.target in (None, _unpack(row[0]))
         target = _unpack(row[0]) if known else candidate.target
-        if known := known and self._is_whole(str(target)):
-            hashed = self._settings.hash_inputs
-            todo = hashed or (row[1], row[2]) != (candidate.size, candidate.stamp)
-            digest = row[3] if hashed else None
+        known = known and self._is_whole(str(target))
+        hashed = known and self._settings.hash_inputs
+        digest = row[3] if hashed else None
+        changed = not known or (row[1], row[2]) != (candidate.size, candidate.stamp)
+        if changed and self._existing != OVERWRITE and target is not None and self._is_foreign(target):
+            known = todo = False
         else:
-            todo = self._existing == OVERWRITE or target is None or not self._is_foreign(target)
-            digest = None
+            todo = hashed or changed
         self._database.execute(
             "INSERT OR IGNORE INTO items VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
             (*key, None if target is None else _pack(target), candidate.size, candidate.stamp, digest, todo, known),
@@ -173,12 +174,14 @@ class Plan:
     def _is_foreign(self, target: str) -> bool:
         """Whether there is a file that this batch didn't make, or one that somebody has changed since."""
         there = self._target.find(target)
-        query = "SELECT bytes, complete FROM outputs WHERE target = ?"
+        query = "SELECT bytes, digest, complete FROM outputs WHERE target = ?"
         row = self._database.execute(query, (_pack(target),)).fetchone()
         if there is None or row is None:
             return there is not None
-        # a power cut may leave nothing of a file but its name
-        return bool(row[1]) and there.size not in (0, row[0])
+        size, digest, complete = row
+        if not complete or there.size == 0:  # a power cut may leave nothing of a file but its name
+            return False
+        return there.size != size or (digest is not None and self._target.digest(target) not in (digest, None))
 
     # -- jobs ---------------------------------------------------------------------------------------------------
 

@@ -62,6 +62,9 @@ class RemoteFolder:
         with _as_input_error():
             return self._listing(folder).get(base)
 
+    def digest(self, name: str) -> str | None:
+        return None
+
     @functools.lru_cache(maxsize=16)  # noqa: B019  a folder is asked for its files one after the other
     def _listing(self, folder: str) -> dict[str, Entry]:
         """The files of one folder: a question to a store costs as much for a thousand of them as for one."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from hac_cli.audio.formats import RECORDINGS
+from hac_cli.audio.formats import RECORDINGS, without_extension
 from hac_cli.batch import manifest
 from hac_cli.batch.job import COMPRESS, SHARD_FORMATS, Settings
 from hac_cli.batch.plan import Candidate
@@ -78,7 +78,7 @@ def _entries(source: Folder, target: Folder, selection: Selection, report: Probl
 def _outputs(
     settings: Settings, selection: Selection, source: Folder, entry: Entry, report: Problem
 ) -> Iterator[Candidate]:
-    stem, extension = posixpath.splitext(entry.name)
+    stem, extension = without_extension(entry.name), posixpath.splitext(entry.name)[1]
     if settings.command == COMPRESS:
         yield Candidate(entry.name, entry.size, entry.stamp, None if settings.shard_format else f"{stem}.hac")
     elif extension.lower() in CODED - {".hac"}:
@@ -86,14 +86,14 @@ def _outputs(
 
         try:
             with source.reading(entry.name) as path:
-                members = tokens.paths(path)
+                members = [] if manifest.is_manifest(path) else tokens.paths(path)
         except HacError as error:
             report(entry.name, error)
             return
         for member in members:
             if _matches(member, selection.exclude):
                 continue
-            target = posixpath.splitext(safe_name(member))[0] + settings.extension
+            target = without_extension(safe_name(member)) + settings.extension
             yield Candidate(entry.name, entry.size // len(members), entry.stamp, target, member)
     else:
         yield Candidate(entry.name, entry.size, entry.stamp, f"{stem}{settings.extension}")

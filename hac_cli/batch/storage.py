@@ -48,6 +48,9 @@ class Folder(Protocol):
     def find(self, name: str) -> Entry | None:
         """None if there is no such file. Raises InputError if that can't be told."""
 
+    def digest(self, name: str) -> str | None:
+        """The SHA-256 of a file; None where it would have to be fetched."""
+
     def reading(self, name: str) -> contextlib.AbstractContextManager[str]:
         """The path of a local file with the content."""
 
@@ -120,6 +123,9 @@ class LocalFolder:
             return Entry(name, 0, "")
         return None if stat.S_ISDIR(status.st_mode) else Entry(name, status.st_size, str(status.st_mtime_ns))
 
+    def digest(self, name: str) -> str | None:
+        return sha256(self._path(name))
+
     @contextlib.contextmanager
     def reading(self, name: str) -> Iterator[str]:
         path = self._path(name)
@@ -137,6 +143,8 @@ class LocalFolder:
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
             temporary.touch(0o666, exist_ok=False)  # less the umask, as for any new file
+            with contextlib.suppress(FileNotFoundError):
+                temporary.chmod(stat.S_IMODE(final.stat().st_mode) | stat.S_IWUSR)  # what was private stays so
             yield str(temporary)
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -195,6 +203,16 @@ def _identity(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def sha256(path: str) -> str:
+    """Of a file's content; nothing where that can't be read, as whoever reads it next will tell."""
+    with contextlib.suppress(OSError), Path(path).open("rb") as file:
+        digest = hashlib.sha256()
+        while data := file.read(1 << 20):
+            digest.update(data)
+        return digest.hexdigest()
+    return ""
 
 
 def is_disk_full(error: BaseException | None) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import io
 import os
 import time
@@ -14,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hac_cli.batch.job import COMPRESS, Item, Job, Outcome, Settings
-from hac_cli.batch.storage import DISK_FULL, Folder, is_disk_full, open_folder
-from hac_cli.errors import HacError, OutputError, UsageError
+from hac_cli.batch.storage import DISK_FULL, Folder, is_disk_full, open_folder, sha256
+from hac_cli.errors import CorruptError, HacError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from hac_cli import Result
@@ -115,33 +114,28 @@ def _decoding(settings: Settings) -> dict[str, Any]:
 
 
 def _facts(result: Result) -> Facts:
+    """A damaged input fails whatever could be recovered of it: neither is it done, nor does a later run think so."""
+    told: Facts = {"warning": result.shortcoming}
+    if result.damage:
+        told = {"error": result.shortcoming, "exit_code": CorruptError.exit_code}
     return {
         "seconds": round(result.seconds, 6),
         "sample_rate": result.sample_rate,
         "channels": result.channels,
         "bitrate": round(result.bitrate, 3),
-        "warning": result.shortcoming,
+        **told,
     }
 
 
 def _output(path: str) -> Facts:
-    return {"output_bytes": Path(path).stat().st_size, "digest": _sha256(path)}
+    return {"output_bytes": Path(path).stat().st_size, "digest": sha256(path)}
 
 
 def _input_digest(path: str, item: Item, settings: Settings) -> Facts:
     if not settings.hash_inputs:
         return {}
-    digest = _sha256(path)
+    digest = sha256(path)
     return {"input_digest": digest, "unchanged": digest == item.digest}
-
-
-def _sha256(path: str) -> str:
-    with contextlib.suppress(OSError), Path(path).open("rb") as file:
-        digest = hashlib.sha256()
-        while data := file.read(1 << 20):
-            digest.update(data)
-        return digest.hexdigest()
-    return ""  # whoever reads it next will tell what is wrong
 
 
 def _size(folder: Folder, name: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -11,7 +12,7 @@ from importlib import import_module
 import click
 
 from hac_cli.cli.console import Console, common_options
-from hac_cli.errors import HacError, UsageError
+from hac_cli.errors import HacError, OutputError, UsageError
 
 COMPLETION_VARIABLE = "_HAC_COMPLETE"
 BROKEN_PIPE = 141
@@ -66,6 +67,7 @@ def run(arguments: list[str]) -> int:
     """
     if COMPLETION_VARIABLE in os.environ:  # the shell asks what could follow
         cli.main(arguments, prog_name="hac", complete_var=COMPLETION_VARIABLE)
+    _open_missing_streams()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     try:
@@ -98,11 +100,23 @@ def _run(arguments: list[str], console: Console) -> int:
         console.failure(error)
         return error.exit_code
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # where help goes: files explain their own
+            console.failure(OutputError("can't be written: no space left on device", "standard output"))
+            return OutputError.exit_code
         advice = "report what is above" if console.debug else "run it again with --debug and report what it prints"
         fault = HacError(f"unexpected {type(error).__name__}: {error}; this is a fault in hac, {advice}")
         fault.__cause__ = error
         console.failure(fault)
         return fault.exit_code
+
+
+def _open_missing_streams() -> None:
+    """Else a file that is opened would take the place of one that is closed, and get what libraries print."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 
 
 def _mute_failing_streams() -> None:

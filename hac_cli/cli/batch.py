@@ -135,6 +135,8 @@ def _settings(command: str, model: str | None, options: dict[str, Any], **more: 
 
 def _absolute(location: str) -> str:
     """Workers, and those of other machines, may have another current folder."""
+    if not location:
+        raise UsageError("the name of a folder is empty, as that of a shell's variable that is not set")
     return location if "://" in location else os.path.abspath(location)  # noqa: PTH100  keeps links
 
 
@@ -218,11 +220,15 @@ def _names(path: str, null: bool) -> Iterator[Iterator[str]]:
 
 
 def _split(file: Any, null: bool) -> Iterator[str]:
-    if not null:
-        lines: Iterator[bytes] = (line.rstrip(b"\r\n") for line in file)
-    else:
-        lines = _split_at_zeros(file)
+    lines = _split_at_zeros(file) if null else _lines(file)
     return (os.fsdecode(line) for line in lines if line)
+
+
+def _lines(file: Any) -> Iterator[bytes]:
+    for line in file:
+        if b"\0" in line:
+            raise UsageError("names in --files-from end in a zero byte; add -0")
+        yield line.rstrip(b"\r\n")
 
 
 def _split_at_zeros(file: Any) -> Iterator[bytes]:

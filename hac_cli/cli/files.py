@@ -53,6 +53,8 @@ def make_plan(source: str, target: str | None, extension: str, force: bool) -> P
     Raises UsageError if the output is the input or a terminal, or a ``.hac`` file by the name of a recording;
     OutputError if it exists and ``force`` is off.
     """
+    if "" in (source, target):
+        raise UsageError("a file name is empty, as that of a shell's variable that is not set; - is a pipe")
     if target is None:
         target = _default_target(source, extension)
     plan = Plan(None if source in _INPUT_NAMES else source, None if target in _OUTPUT_NAMES else target)
@@ -87,7 +89,9 @@ def _default_target(source: str, extension: str) -> str:
     path = Path(source)
     if extension != ".hac" and path.suffix.lower() != ".hac":
         return source + extension
-    return str(path.with_suffix(extension)) if path.name else source
+    from hac_cli.audio.formats import without_extension
+
+    return without_extension(source) + extension if path.name else source
 
 
 def _mode(path: str) -> int:

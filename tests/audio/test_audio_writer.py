@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from hac_cli.audio import AudioWriter, RawFormat
+from hac_cli.audio import AudioWriter, RawFormat, formats
 from hac_cli.errors import HacError, OutputError, UsageError
 
 SAMPLE_RATE = 24000
@@ -168,3 +169,13 @@ def test_closing_twice_does_nothing(tmp_path: Path) -> None:
     writer.close()
     writer.close()
     assert soundfile.info(tmp_path / "a.wav").frames == RAMP.shape[1]
+
+
+def test_aiff_refuses_what_its_header_cannot_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OutputError, match="AIFF can't hold 4 GiB"):
+        AudioWriter(tmp_path / "a.aiff", SAMPLE_RATE, 2, samples=1 << 30)
+    monkeypatch.setitem(formats._FORMATS, "aiff", replace(formats._FORMATS["aiff"], max_bytes=2000))
+    writer = AudioWriter(tmp_path / "a.aiff", SAMPLE_RATE, 1)  # of a length that nobody knows
+    writer.write(RAMP[:, :1000])
+    with pytest.raises(OutputError, match="AIFF can't hold 4 GiB"):
+        writer.write(RAMP[:, :1])

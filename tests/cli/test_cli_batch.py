@@ -105,6 +105,8 @@ def test_files_from(done, tree, call, tmp_path):
     (tmp_path / "names").write_bytes(b"new\nline \xf0\x9f\x8e\x99.wav\0plain.wav\0\xff\xfe.wav")
     code, output, errors = call("batch", "compress", "-n", "-0", "--files-from", tmp_path / "names", tree, "none")
     assert (code, output.count(" -> ")) == (0, 3), errors
+    code, _, errors = call("batch", "compress", "-n", "--files-from", tmp_path / "names", tree, "none")
+    assert (code, errors) == (2, "hac: names in --files-from end in a zero byte; add -0\n")
     code, output, errors = call("batch", "compress", "-n", "--files-from", tmp_path / "none", tree, "none")
     assert (code, errors) == (3, f"hac: {tmp_path}/none: can't be read: no such file or directory\n")
 
@@ -299,8 +301,54 @@ def test_damaged_files_are_recovered_if_asked(call, folder):
     assert names(folder / "out") == ["good.wav", "hac-batch.jsonl"]
     code, told, errors = call("-q", "batch", "decompress", "-j", "1", "--recover", "--json", "in", "out")
     assert (code, errors) == (1, "hac: hurt.hac: is damaged; recovered but for 0.36 s to 0.76 s (checksum mismatch)\n")
-    assert json.loads(told.splitlines()[-1])["done"] == 1  # the good one stays as it is
+    done, failed = (json.loads(told.splitlines()[-1])[key] for key in ("done", "failed"))
+    assert (done, failed) == (0, 1)  # the good one stays as it is
     assert samples_of(folder / "out" / "hurt.wav").shape == (1, 31_000)
+    for again in (("--recover",), ()):  # it is damaged still, and no batch says otherwise
+        assert call("-q", "batch", "decompress", "-j", "1", *again, "in", "out")[0] == 1
+    assert samples_of(folder / "out" / "hurt.wav").shape == (1, 31_000)
+
+
+def test_the_name_of_a_manifest(folder, call):
+    write_talk(folder / "in" / "talk.wav")
+    assert call("-q", "batch", "compress", "-j", "1", "in", "out", "--manifest", "out/log.jsonl")[0] == 0
+    assert call("-q", "batch", "decompress", "-j", "1", "out", "back")[0] == 0  # which is no shard of tokens
+    assert names(folder / "back") == ["hac-batch.jsonl", "talk.wav"]
+    for wrong in (("in", "out", "--manifest", "."), ("in", "in/talk.wav")):
+        code, _, errors = call("batch", "compress", "-n", *wrong)
+        assert code == 4 and errors.endswith("name another file with --manifest\n")
+
+
+def test_a_name_without_an_extension_stays_whole(folder, call):
+    write_talk(folder / "in" / "plain.wav").rename(folder / "in" / "Dr. Smith")
+    assert call("-q", "compress", "in/Dr. Smith")[0] == 0
+    assert call("-q", "batch", "compress", "-j", "1", "--include", "Dr. Smith", "in", "out")[0] == 0
+    assert (folder / "in" / "Dr. Smith.hac").is_file() and (folder / "out" / "Dr. Smith.hac").is_file()
+
+
+def test_what_somebody_has_changed_is_left_alone(folder, call):
+    """Even where it is as large as it was."""
+    write_talk(folder / "in" / "talk.wav")
+    assert call("-q", "batch", "compress", "-j", "1", "in", "coded")[0] == 0
+    assert call("-q", "batch", "decompress", "-j", "1", "coded", "out")[0] == 0
+    edited = bytearray((folder / "out" / "talk.wav").read_bytes())
+    edited[2_000:] = bytes(len(edited) - 2_000)
+    (folder / "out" / "talk.wav").write_bytes(edited)
+    os.utime(folder / "coded" / "talk.hac", (0, 0))
+    code, _, errors = call("-q", "batch", "decompress", "-j", "1", "coded", "out")
+    assert code == 1 and "isn't what this batch has made" in errors
+    assert (folder / "out" / "talk.wav").read_bytes() == edited
+
+
+def test_what_was_private_stays_so(folder, call):
+    write_talk(folder / "in" / "talk.wav")
+    for samples in (4_000, 5_000):
+        write_talk(folder / "in" / "talk.wav", samples)
+        assert call("-q", "batch", "compress", "-j", "1", "in", "out")[0] == 0
+        (folder / "out" / "talk.hac").chmod(0o600)
+    write_talk(folder / "in" / "talk.wav", 6_000)
+    assert call("-q", "batch", "compress", "-j", "1", "in", "out")[0] == 0
+    assert (folder / "out" / "talk.hac").stat().st_mode & 0o777 == 0o600
 
 
 def test_no_metadata(call, folder):

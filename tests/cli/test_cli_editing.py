@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 
 import pytest
 import soundfile
@@ -44,6 +46,15 @@ def test_recover(call, folder):
     assert frames_of("cut.wav") == 31_000
     make_hac(folder / "good.hac", samples=31_000)
     assert call("decompress", "-q", "--recover", "good.hac", "good.wav") == (0, "", "")
+
+
+def test_what_is_there_of_days_is_recovered(call, folder):
+    """More silence than a day is made of no header's word."""
+    days = make_hac(folder / "days.hac", total_samples=3 * 86_400 * 24_000)
+    days.write_bytes(days.read_bytes()[:-60])  # the end block and a part of the fourth of data
+    code, _, errors = call("decompress", "-q", "--recover", "days.hac", "days.wav")
+    assert code == 5 and "recovered as far as it goes" in errors
+    assert frames_of("days.wav") == 90 * 320 - LATE
 
 
 def test_recover_tells_of_a_second_recording(call, folder):
@@ -99,6 +110,33 @@ def test_samples_that_no_frame_gives_are_silent(call, folder):
     make_hac(folder / "many.hac", frames=400, samples=60_000)
     code, _, errors = call("decompress", "-q", "many.hac", "many.wav")
     assert (code, errors) == (5, "hac: many.hac: it says that it has 60000 samples, and has frames for more\n")
+
+
+def test_cut_ends_where_the_recording_does(call, folder):
+    """Which may be before the end of the last frame."""
+    make_hac(folder / "talk.hac", samples=31_007, frames=98)
+    assert call("cut", "talk.hac", "part.hac", "--start", "1", "--duration", "0.292")[0] == 0
+    assert json.loads(call("info", "--json", "part.hac")[1])["samples"] == 31_007 - 24_000
+    code, _, errors = call("cut", "talk.hac", "none.hac", "--start", "1.2921", "--duration", "0.001")
+    assert (code, errors) == (2, "hac: the recording ends before that start\n")
+
+
+def test_cat_reads_pipes_by_name(call, folder, talk_hac):
+    os.mkfifo(folder / "pipe")
+    data = talk_hac.read_bytes()
+    feeder = threading.Thread(target=lambda: (folder / "pipe").write_bytes(data))
+    feeder.start()
+    assert call("cat", "pipe", talk_hac, "both.hac")[0] == 0
+    feeder.join()
+    assert call("verify", "both.hac")[0] == 0
+
+
+@pytest.mark.parametrize("line", [("compress", "", "a.hac"), ("cat", "", "b.hac", "a.hac"), ("decompress", "", "a.wav"),
+                                  ("decompress", "b.hac", ""), ("batch", "compress", "", "a")])  # fmt: skip
+def test_no_name_is_no_pipe(line, call, folder):
+    code, _, errors = call(*line)
+    assert code == 2 and "empty, as that of a shell's variable" in errors
+    assert not any(folder.iterdir())
 
 
 def test_cut_and_cat(call, folder, talk_hac):

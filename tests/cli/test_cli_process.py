@@ -14,7 +14,9 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from cli_tools import HAC, make_hac, names
 
 from hac_cli.audio.pcm import S16
@@ -67,11 +69,24 @@ def test_no_binary_data_to_a_terminal(arguments, hac, talk):
 
 def test_streams_that_fail(hac, folder):
     with Path("/dev/full").open("w") as full:
-        result = hac("models", stdout=full, stderr=subprocess.PIPE, capture_output=False)
-        assert (result.returncode, result.stderr.count("\n")) == (4, 1)
-        assert result.stderr.startswith("hac: standard output: can't be written")
+        for line in (["models"], ["--help"], ["--version"], ["batch", "compress", "--help"]):
+            result = hac(*line, stdout=full, stderr=subprocess.PIPE, capture_output=False)
+            assert (result.returncode, result.stderr.count("\n")) == (4, 1)
+            assert result.stderr.startswith("hac: standard output: can't be written")
         # errors that nobody can read keep their exit code
         assert hac("verify", "none.hac", stderr=full, stdout=full, capture_output=False).returncode == 3
+
+
+def test_streams_that_are_closed(talk, folder):
+    """What libraries print must not go into a file that has taken the place of standard error."""
+    samples, rate = soundfile.read(talk)
+    soundfile.write(folder / "talk.mp3", np.tile(samples, 5), rate)
+    data = bytearray((folder / "talk.mp3").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 900] = bytes(range(90)) * 10  # of which libmpg123 complains on stderr
+    (folder / "talk.mp3").write_bytes(data)
+    subprocess.run(["bash", "-c", f"'{HAC}' compress talk.mp3 talk.hac >&- 2>&-"], check=False, timeout=60)
+    with (folder / "talk.hac").open("rb") as file:
+        assert verify(file).ok
 
 
 def test_names_that_are_no_text(hac, folder):
