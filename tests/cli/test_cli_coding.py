@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -37,6 +38,13 @@ def test_there_and_back(call, folder, talk):
     umask = os.umask(0)
     os.umask(umask)
     assert stat.S_IMODE((folder / "talk.wav").stat().st_mode) == 0o666 & ~umask
+
+
+@pytest.mark.parametrize(("model", "frame_rate"), [("v2", 75), ("v2-150", 150)])
+def test_blocks_last_as_long_in_every_model(model, frame_rate, call, folder, talk):
+    for options, seconds in ((), 4), (("--live",), 0.08), (("--block", "200ms"), 0.2):
+        assert call("compress", "-qf", "--model", model, *options, talk, "talk.hac")[0] == 0
+        assert json.loads(call("info", "--json", "talk.hac")[1])["frames_per_block"] == seconds * frame_rate
 
 
 @pytest.mark.slow
