@@ -44,7 +44,8 @@ class Feedback(nn.Module):
         """
         spectrum = self._spectrum(audio)
         meant = self._bands(spectrum)
-        found = self._bands(self._spectrum(F.pad(output, (0, audio.shape[1] - output.shape[1]))))
+        rest = audio[:, output.shape[1] :]  # of which nothing is known: it is left as it is
+        found = self._bands(self._spectrum(torch.cat([output, rest], 1)))
         floor = FLOOR * meant.amax((1, 2), keepdim=True).clamp_min(1e-6)
         gains = ((meant + floor) / (found + floor)).clamp(1 / MOST, MOST).log()
         gains = F.avg_pool1d(gains.mT, SMOOTHING, 1, SMOOTHING // 2, count_include_pad=False).mT

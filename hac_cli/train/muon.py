@@ -24,13 +24,26 @@ ADAM_RMS = 0.2  # of AdamW's usual update, at a learning rate of 1
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:
-    """Matrices ``[N, A, B]``, A ≤ B, with singular values of 0.7 to 1.2, by the quintic Newton-Schulz iteration."""
-    a, b, c = COEFFICIENTS
+    """Matrices ``[N, A, B]``, A ≤ B, with singular values of 0.7 to 1.2, by the quintic Newton-Schulz iteration.
+
+    What it does to a matrix depends on its Gram matrix alone, which is smaller, and so is iterated in its place.
+    """
     x = matrices / (matrices.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
-    for _ in range(ITERATIONS):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x
+    gram = x @ x.mT
+    product = factor = _factor(gram)
+    for _ in range(ITERATIONS - 1):
+        gram = factor @ gram @ factor  # a polynomial of it is symmetric, too
+        factor = _factor(gram)
+        product = factor @ product
+    return product @ x
+
+
+def _factor(gram: Tensor) -> Tensor:
+    """What an iteration multiplies a matrix by, from its Gram matrix."""
+    a, b, c = COEFFICIENTS
+    factor = torch.baddbmm(b * gram, gram, gram, alpha=c)
+    factor.diagonal(dim1=1, dim2=2).add_(a)
+    return factor
 
 
 class Muon(torch.optim.Optimizer):
