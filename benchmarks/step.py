@@ -1,7 +1,8 @@
 """What a training step costs: python benchmarks/step.py RECIPE --data DIR [--steps 20] [--gradients]
 
-Seconds of audio a second, of whole steps: of the generator with its own losses alone, with discriminators for a CPU,
-with full-size ones. The three take turns, so that their ratios hold even where other work goes on beside them.
+Seconds of audio a second, of whole steps: of the generator with its own losses alone and, if the recipe has
+discriminators, with those for a CPU and with full-size ones. They take turns, so that their ratios hold even where
+other work goes on beside them.
 `--gradients` tells instead how large the gradient of each term is at the output (mean norm over clips at level 1),
 after the discriminators learned for `--steps` steps: what its weight multiplies.
 """
@@ -75,6 +76,9 @@ def main() -> None:
     recipe = Recipe.read(arguments.recipe)
     if arguments.batch:
         recipe = replace(recipe, crops=replace(recipe.crops, batch=arguments.batch))
+    judged = bool(recipe.losses.adversarial or recipe.losses.features)
+    if arguments.gradients and not judged:
+        parser.error("--gradients is for recipes with discriminators")
     device = choose_device(None)
     with tempfile.TemporaryDirectory() as folder:
         corpus = data.load([data.Source.parse(text) for text in arguments.data], Path(folder) / "cache")
@@ -90,7 +94,9 @@ def main() -> None:
             for name, size in gradients(trainer(recipe.adversarial.size), arguments.steps).items():
                 print(f"{name:12s} {size:8.4f}")
             return
-        names = {"generator alone": None, "with CPU discriminators": "cpu", "with full-size ones": "full"}
+        names = {"generator alone": None}
+        if judged:
+            names |= {"with CPU discriminators": "cpu", "with full-size ones": "full"}
         print(f"{recipe.model.name} on {device}, {torch.get_num_threads()} threads, batch {recipe.crops.batch}")
         for name, rate in speeds({name: trainer(size) for name, size in names.items()}, arguments.steps).items():
             print(f"{name:24s} {rate:8.1f} s of audio a second", flush=True)

@@ -10,7 +10,7 @@ BANDS = 15  # third octaves from 150 Hz
 SEGMENT = 30  # steps of half a window: 0.4 s, the modulations that carry words
 EPSILON = 1e-3
 FLOOR = 0.2  # power in a band, where a full one has about 1000: what is quieter has hardly a gradient
-SILENCE = 1e-2  # a step this much quieter than the segment's band is as good as silent
+SILENCE = 1e-2  # a segment with this much less power than the clip's loudest is as good as silent
 
 
 def third_octaves(bins: int, sample_rate: int) -> Tensor:

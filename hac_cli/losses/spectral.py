@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+TINY = 1e-16
 LEVEL_FLOOR = 0.05  # -26 dBFS: a quieter target is not lifted to full level, or quiet clips would rule every batch
 
 
@@ -78,7 +79,8 @@ class SpectralLoss(nn.Module):
             usual = math.sqrt(1.5 / window)  # RMS magnitude of a signal of unit RMS
             floor = self.log_floor * usual
             log = ((y + floor).log() - (x + floor).log()).abs().mean()
-            linear = (y - x).square().mean((1, 2)).sqrt() / x.square().mean((1, 2)).sqrt().clamp_min(usual)
+            squares = (y - x).square().mean((1, 2)) + TINY  # a gradient at 0
+            linear = squares.sqrt() / x.square().mean((1, 2)).sqrt().clamp_min(usual)
             total = total + log + self.linear_weight * linear.mean()
         return total / len(self.windows)
 

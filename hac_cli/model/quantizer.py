@@ -63,7 +63,8 @@ def to_signs(tokens: Tensor, bits_per_token: int) -> Tensor:
 
 
 def entropy_gap(latents: Tensor, group: int = 6) -> Tensor:
-    """How far the bits are from being certain each and uniform together: 0 at best, in bits a bit.
+    """How far the bits are from being certain each and uniform together, in bits a bit: 0 at best, or about 0.5 where
+    latents on a sphere can't be more certain.
 
     H(bit | latent) - H(group of bits) over the batch of all processes, for random groups of ``group`` bits: the joint
     entropy over all 2^18 tokens doesn't fit in memory, and that of single bits alone doesn't see bits that say the

@@ -54,6 +54,13 @@ class FeatureScale(nn.Module):
         return (size - mean.square()).clamp_min(1e-8).sqrt(), mean
 
     @torch.no_grad()
+    def begin(self, x: Tensor) -> None:
+        """Sets the running statistics to those of ``x``, unless they are constants."""
+        if self.momentum:
+            for running, measured in zip((self.scale, self.mean), self.statistics(self.measure(x)), strict=True):
+                running.copy_(measured)
+
+    @torch.no_grad()
     def track(self) -> None:
         """Moves the running statistics towards those of the last batch."""
         for running, batch in zip((self.scale, self.mean), self.statistics(self.moments), strict=True):

@@ -63,8 +63,11 @@ class Crops:
         numbers = itertools.count(first, step)
         if not workers:
             return (torch.from_numpy(self.batch(number)) for number in numbers)
-        pinned = torch.cuda.is_available()
-        return iter(DataLoader(_Drawn(self), None, sampler=numbers, num_workers=workers, pin_memory=pinned))  # type: ignore[arg-type]
+        loader = DataLoader(
+            _Drawn(self), None, sampler=numbers, num_workers=workers, pin_memory=torch.cuda.is_available(),  # type: ignore[arg-type]
+            generator=torch.Generator(),  # else it draws from the one whose state a resumed run takes up
+        )  # fmt: skip
+        return iter(loader)
 
     def crop(self, index: int) -> np.ndarray:
         random = np.random.default_rng((self.seed, index))

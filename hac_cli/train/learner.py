@@ -13,7 +13,7 @@ from torch import Tensor
 from hac_cli.errors import HacError, ModelError, UsageError
 from hac_cli.losses.balancer import Balancer
 from hac_cli.losses.spectral import normalize_level
-from hac_cli.model.config import MAX_PARAMETERS
+from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
 from hac_cli.model.network import Codec
 from hac_cli.model.parallel import average_, shared_mean
 from hac_cli.model.quantizer import bit_entropy, disagreement
@@ -158,6 +158,8 @@ class Learner:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Raises ModelError for the state of another network, or of one with other discriminators."""
+        if ModelConfig.from_dict(state["config"]) != self.recipe.model:
+            raise ModelError("is a checkpoint of another network; resume with the recipe that began it")
         for part, mine in (("adversary", self.adversary), ("balancer", self.balancer)):
             if (state.get(part) is None) != (mine is None):
                 raise ModelError(f"was saved with{'out' if mine else ''} {part}; resume with the recipe that began it")

@@ -27,8 +27,9 @@ from hac_cli.train.recipe import Recipe
 from hac_cli.train.release import load_discriminators
 from hac_cli.train.schedule import Schedule
 
+CHECKPOINT = "checkpoint.pt"
 CPU = torch.device("cpu")
-UNFOLD_BATCHES = 16
+FIRST_BATCHES = 16  # whose statistics scales begin with
 
 
 class Trainer:
@@ -136,7 +137,7 @@ class Trainer:
 
     @property
     def checkpoint_path(self) -> Path:
-        return self.folder / "checkpoint.pt"
+        return self.folder / CHECKPOINT
 
     def save(self) -> None:
         position = {"step": self.schedule.step, "elapsed": self.schedule.elapsed, "random": torch.get_rng_state()}
@@ -151,6 +152,13 @@ class Trainer:
             raise ModelError(error.message, str(self.checkpoint_path)) from None
         self.schedule.step, self.schedule.elapsed = state["step"], state["elapsed"]
         torch.set_rng_state(state["random"])
+
+    @torch.no_grad()
+    def begin(self) -> None:
+        """Measures the input's scale for a run from nothing: to track it from 1 on would take thousands of steps."""
+        audio = self._first_crops().to(self.learner.device)
+        for mine in (self.learner.model, self.learner.average):
+            mine.input_scale.begin(audio[..., None])
 
     def start_from(self, path: Path) -> None:
         """Begins a new run with the averaged generator of another run, or a released one (``.safetensors``), and its
@@ -179,7 +187,10 @@ class Trainer:
         except RuntimeError:
             raise ModelError("is of a network of another shape", str(path)) from None
 
+    def _first_crops(self) -> Tensor:
+        """The same in every process."""
+        return torch.from_numpy(np.concatenate([self.crops.batch(number) for number in range(FIRST_BATCHES)]))
+
     def _unfolded(self, folded: Codec) -> Codec:
-        audio = np.concatenate([self.crops.batch(number) for number in range(UNFOLD_BATCHES)])
         scaling = {"feature_scaling": self.recipe.model.feature_scaling}
-        return unfold(folded, torch.from_numpy(audio), ModelConfig.from_dict(folded.config.as_dict() | scaling))
+        return unfold(folded, self._first_crops(), ModelConfig.from_dict(folded.config.as_dict() | scaling))

@@ -16,7 +16,7 @@ from hac_cli.model.parallel import rank, world
 from hac_cli.train import data
 from hac_cli.train.crops import Crops
 from hac_cli.train.evaluation import pick
-from hac_cli.train.loop import Trainer
+from hac_cli.train.loop import CHECKPOINT, Trainer
 from hac_cli.train.recipe import Recipe
 
 
@@ -38,7 +38,10 @@ def train(
     Raises UsageError when the folder already holds a run and ``resume`` is not set, or the other way round;
     InputError for data that can't be used.
     """
+    _check_folder(folder, resume)
     place = choose_device(device)
+    if place.type == "cuda":
+        torch.cuda.set_device(place)
     parallel = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if parallel and not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo")
@@ -52,26 +55,37 @@ def train(
     clips = pick(held_out, recipe.evaluation)
     workers = _workers() if place.type == "cuda" else 0  # a CPU has no core to spare for it
     trainer = Trainer(recipe, crops, folder, 60 * max_minutes, compiled, place, clips, about, workers)
-    exists = trainer.checkpoint_path.exists()
-    if exists and not resume:
-        raise UsageError("holds a run already; resume it or give another folder", str(folder))
-    if resume and not exists:
-        raise UsageError("holds no run that could be resumed", str(folder))
     if resume:
         trainer.resume()
     elif start_from:
         trainer.start_from(start_from)
+    else:
+        trainer.begin()
     if not quiet and rank() == 0:
         print(_report(corpus, crops, trainer), flush=True)
     trainer.run(log_every=log_every, quiet=quiet)
     return trainer.checkpoint_path
 
 
+def _check_folder(folder: Path, resume: bool) -> None:
+    exists = (folder / CHECKPOINT).exists()
+    if exists and not resume:
+        raise UsageError("holds a run already; resume it or give another folder", str(folder))
+    if resume and not exists:
+        raise UsageError("holds no run that could be resumed", str(folder))
+
+
 def choose_device(name: str | None) -> torch.device:
     """This process's own GPU where there is one, or what is asked for. Raises UsageError for one that isn't there."""
-    if name is None:
+    if name in (None, "cuda"):
         here = int(os.environ.get("LOCAL_RANK", "0"))
-        return torch.device("cuda", here) if torch.cuda.is_available() else torch.device("cpu")
+        if torch.cuda.is_available() or name:
+            return _existing(f"cuda:{here}")
+        return torch.device("cpu")
+    return _existing(str(name))
+
+
+def _existing(name: str) -> torch.device:
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:

@@ -26,14 +26,15 @@ def stop_after(trainer, step: int) -> None:
     trainer.train_step = lambda: (setattr(trainer.schedule, "stopping", trainer.schedule.step == step - 1), learn())[1]
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, ADVERSARIAL], ids=["reconstruction", "adversarial"])
-def test_a_resumed_run_equals_an_uninterrupted_one(recipe, corpus, tmp_path):
-    whole = make_trainer(corpus, tmp_path / "whole", recipe)
+@pytest.mark.parametrize(("recipe", "workers"), [(RECIPE, 0), (RECIPE, 2), (ADVERSARIAL, 0)],
+                         ids=["reconstruction", "crops drawn ahead", "adversarial"])  # fmt: skip
+def test_a_resumed_run_equals_an_uninterrupted_one(recipe, workers, corpus, tmp_path):
+    whole = make_trainer(corpus, tmp_path / "whole", recipe, workers=workers)
     whole.run(quiet=True, log_every=1)
-    first = make_trainer(corpus, tmp_path / "parts", recipe)
+    first = make_trainer(corpus, tmp_path / "parts", recipe, workers=workers)
     stop_after(first, 3)
     first.run(quiet=True)
-    second = make_trainer(corpus, tmp_path / "parts", recipe)
+    second = make_trainer(corpus, tmp_path / "parts", recipe, workers=workers)
     second.resume()
     assert second.schedule.step == 3
     second.run(quiet=True)
@@ -73,6 +74,26 @@ def assert_equal(one, two, where):
         assert torch.equal(one, two), where
     else:
         assert one == two, where
+
+
+def test_a_run_from_nothing_knows_how_loud_its_input_is(corpus, tmp_path):
+    trainer = make_trainer(corpus, tmp_path)
+    trainer.begin()
+    heard = np.concatenate([trainer.crops.batch(number) for number in range(200)])
+    for model in (trainer.learner.model, trainer.learner.average):
+        assert float(model.input_scale.scale) == pytest.approx(heard.std(), rel=0.2)
+    plain = make_trainer(corpus, tmp_path, replace(RECIPE, model=replace(TINY, input_scaling="none")))
+    plain.begin()
+    assert float(plain.learner.model.input_scale.scale) == 1
+
+
+@pytest.mark.parametrize("other", [{"look_ahead": 960}, {"dilations": (1, 2, 8)}, {"feature_scaling": "mean_abs"}])
+def test_no_run_goes_on_as_another_network(other, corpus, tmp_path):
+    trainer = make_trainer(corpus, tmp_path)
+    trainer.save()
+    again = make_trainer(corpus, tmp_path, replace(RECIPE, model=replace(TINY, **other)))
+    with pytest.raises(ModelError, match="checkpoint of another network"):
+        again.resume()
 
 
 def test_training_lowers_the_loss(corpus, tmp_path):
@@ -151,7 +172,7 @@ def test_a_picture_shows_a_tone_where_it_is():
 def test_checkpoints_of_another_shape_or_kind_are_refused(corpus, tmp_path):
     make_trainer(corpus, tmp_path).save()
     other = make_trainer(corpus, tmp_path, replace(RECIPE, model=replace(TINY, kernel=5)))
-    with pytest.raises(ModelError, match="another shape"):
+    with pytest.raises(ModelError, match="another network"):
         other.resume()
     with pytest.raises(ModelError, match="another shape"):
         other.start_from(other.checkpoint_path)
