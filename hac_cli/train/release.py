@@ -16,6 +16,7 @@ from hac_cli.errors import ModelError
 from hac_cli.model.layers import Up
 from hac_cli.model.network import Codec
 from hac_cli.model.release import save_release
+from hac_cli.model.released import read_metadata
 from hac_cli.train import checkpoint, data
 from hac_cli.train.crops import Crops, CropSettings
 
@@ -55,7 +56,7 @@ def export(source: Path, target: Path, about: dict[str, str], sources: Sequence[
     story = {"steps": str(state["step"]), "hours": f"{state['elapsed'] / 3600:.2f}"} | state.get("about", {})
     if sources:
         corpus = data.load([data.Source.parse(text) for text in sources], source.parent.parent / "audio-cache")
-        _, held_out = data.split(corpus, data.HELD_OUT_SPEAKERS)
+        _, held_out = data.split(corpus, data.HELD_OUT_SPEAKERS, held_out_before(source))
         story["level_gain_db"] = f"{match_level(model, Crops(held_out, PLAIN_SPEECH, seed=0)):.2f}"
     partial = target.with_suffix(".part")
     save_release(model, partial, story | about)
@@ -65,6 +66,15 @@ def export(source: Path, target: Path, about: dict[str, str], sources: Sequence[
         save_file(judges, partial)
         partial.replace(target.with_suffix(DISCRIMINATORS))
     return hashlib.sha256(target.read_bytes()).hexdigest()
+
+
+def held_out_before(source: Path) -> list[str]:
+    """Pseudonyms of the speakers that the run of a checkpoint, or of released weights, kept apart, as far as it tells.
+
+    Raises ModelError for a file that is neither.
+    """
+    told = read_metadata(source) if source.suffix == ".safetensors" else checkpoint.load(source).get("about", {})
+    return str(told.get("held_out", "")).split()
 
 
 def load_discriminators(weights: Path) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from hac_cli.train.crops import Crops
 from hac_cli.train.evaluation import pick
 from hac_cli.train.loop import CHECKPOINT, Trainer
 from hac_cli.train.recipe import Recipe
+from hac_cli.train.release import held_out_before
 
 
 def train(
@@ -49,9 +50,15 @@ def train(
     if place.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32
         torch.backends.cudnn.benchmark = True
-    corpus, held_out = data.split(data.load(sources, folder.parent / "audio-cache"), data.HELD_OUT_SPEAKERS)
+    earlier = folder / CHECKPOINT if resume else start_from
+    unheard = held_out_before(earlier) if earlier else ()
+    corpus, held_out = data.split(data.load(sources, folder.parent / "audio-cache"), data.HELD_OUT_SPEAKERS, unheard)
     crops = Crops(corpus, recipe.crops, recipe.seed)
-    about = {"recipe": json.dumps(asdict(recipe)), "data": corpus.report().split("\nskipped")[0]}
+    about = {
+        "recipe": json.dumps(asdict(recipe)),
+        "data": corpus.report().split("\nskipped")[0],
+        "held_out": " ".join(sorted({data.pseudonym(clip.speaker) for clip in held_out.clips})),
+    }
     clips = pick(held_out, recipe.evaluation)
     workers = _workers() if place.type == "cuda" else 0  # a CPU has no core to spare for it
     trainer = Trainer(recipe, crops, folder, 60 * max_minutes, compiled, place, clips, about, workers)

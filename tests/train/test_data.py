@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -200,6 +201,20 @@ def test_a_narrow_band_keeps_its_middle():
     noise = random.standard_normal(24_000).astype(np.float32)
     spectrum = np.abs(np.fft.rfft(limit_band(noise, random))) / np.abs(np.fft.rfft(noise))
     assert spectrum[400:3000] == pytest.approx(1, abs=0.02) and spectrum[9800:].max() < 0.02
+
+
+def test_who_was_held_out_stays_so_whatever_data_comes():
+    def speakers(part):
+        return {clip.speaker for clip in part.clips}
+
+    clips = [data.Clip(Path("a"), "speech", f"speaker {number}", np.zeros(10, np.int16)) for number in range(40)]
+    first = data.Corpus(clips[5:20])
+    unheard = speakers(data.split(first, 3)[1])
+    names = {data.pseudonym(name) for name in unheard}
+    for more in (data.Corpus(clips), data.Corpus(clips[:21]), data.Corpus(clips[6:])):
+        train, held = map(speakers, data.split(more, 5, names))
+        assert unheard & speakers(more) <= held and len(held) == 5 and not held & train
+    assert speakers(data.split(first, 3, names)[1]) == unheard
 
 
 def test_speakers_are_held_out_whole(corpus):

@@ -1,6 +1,7 @@
 """Training on a small network: that it learns, stops, resumes, evaluates, and refuses what it should."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -342,4 +343,11 @@ def test_the_command_trains_refuses_and_resumes(folder, tmp_path, capsys):
     assert json.loads(saved["about"]["recipe"])["max_steps"] == 3
     assert lines(tmp_path / "run" / "evaluation.jsonl")[0]["step"] == 3
     assert run(command) == 2 and "holds a run already" in capsys.readouterr().err
+    assert len(saved["about"]["held_out"].split()) == 1
+    for speaker in ("0", "1"):  # of five names another one is in the middle
+        shutil.copytree(next(path for path in folder.iterdir() if path.is_dir()), tmp_path / "more" / speaker)
+    start = ["--start-from", str(tmp_path / "run" / "checkpoint.pt"), "--data", str(tmp_path / "more")]
+    assert run([*command, *start, "--out", str(tmp_path / "next")]) == 0
+    after = checkpoint.load(tmp_path / "next" / "checkpoint.pt")
+    assert after["about"]["held_out"] == saved["about"]["held_out"]
     assert run([*command, "--resume"]) == 0
