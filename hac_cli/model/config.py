@@ -25,8 +25,8 @@ class ModelConfig:
     name: str = "v2"
     sample_rate: int = 24_000
     strides: tuple[int, ...] = (20, 4, 2, 2)
-    widths: tuple[int, ...] = (48, 96, 176, 304)
-    blocks: tuple[int, ...] = (1, 1, 2, 4)
+    widths: tuple[int, ...] = (72, 144, 288, 320)
+    blocks: tuple[int, ...] = (1, 1, 2, 2)
     decoder_widths: tuple[int, ...] = ()
     decoder_blocks: tuple[int, ...] = ()
     dilations: tuple[int, ...] = (1, 2, 4)
