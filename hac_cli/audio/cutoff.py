@@ -6,11 +6,14 @@ length, and only the first of the streams that are chained in an Ogg file.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import os
 import re
 from typing import IO
+
+from hac_cli.audio.wav import end_of_data
 
 _HEAD_SIZE = 1024
 _W64_MAGIC = bytes.fromhex("726966662e91cf11a5d628db04c10000")
@@ -27,17 +30,16 @@ def is_cut_off(file: IO[bytes]) -> bool:
     if head[:4] == b"OggS":
         return _last_page_is_cut(_last_pages(file, size))
     if head[:4] == b"RIFF":
-        return size < _end_of_wav_data(file, size)
+        return size < end_of_data(functools.partial(read_at, file))
     return size < _announced_size(head)
 
 
 def has_another_stream(file: IO[bytes]) -> bool:
     """Whether an Ogg file ends with a stream that doesn't begin at its start, as recordings of web radio and what
     ``cat`` joined do. Keeps the position."""
-    size = os.fstat(file.fileno()).st_size
     head = read_at(file, 0, _OGG_MAX_PAGE_SIZE)
-    tail = _last_pages(file, size)
-    if head[:4] != b"OggS" or _last_page_is_cut(tail):
+    tail = _last_pages(file, os.fstat(file.fileno()).st_size)
+    if _last_page_is_cut(tail):
         return False
     first_pages = itertools.takewhile(lambda page: page["flags"][0] & _OGG_BEGINS, _OGG_PAGE.finditer(head))
     beginnings = {page["serial"] for page in first_pages}
@@ -80,26 +82,6 @@ def _announced_sphere_size(head: bytes) -> int:
     if not header_size.isdigit() or not all(fields):
         return 0
     return int(header_size) + math.prod(int(field[1]) for field in fields if field)
-
-
-def _end_of_wav_data(file: IO[bytes], size: int) -> int:
-    """Where the samples of a WAV file of ``size`` bytes should end; 0 if it doesn't say."""
-    position = 12
-    while position < size:
-        head = read_at(file, position, 8)
-        chunk_size = int.from_bytes(head[4:], "little")
-        if head[:4] == b"data":
-            return 0 if is_placeholder(chunk_size) else position + 8 + chunk_size
-        position += 8 + chunk_size + chunk_size % 2
-    return 0
-
-
-def is_placeholder(size: int) -> bool:
-    """Whether a program that could not seek back has written ``size`` of a WAV chunk for want of a true one.
-
-    ffmpeg writes 0xFFFFFFFF; sox and espeak 0x7FFFF000 and arecord 0x80000000, rounded down to whole samples.
-    """
-    return size >= 0xFFFFFF00 or 0x7FFFEF00 <= size <= 0x80000000
 
 
 def _last_pages(file: IO[bytes], size: int) -> bytes:

@@ -26,6 +26,10 @@ _PIECE_SAMPLES = 4096
 """libsndfile throws away the whole read in which an error falls, so reads are about as short as a FLAC frame."""
 
 
+_SECOND_STREAMS = {"OGG": has_another_stream, "MP3": goes_on}
+"""Whether libsndfile stops where more follows, by its names of formats."""
+
+
 class Decoder(Protocol):
     """A source of samples. ``truncated`` says what is missing once ``read`` has returned no more samples.
     ``open_ended``: nothing but the end of the input tells its length, as with what is just being recorded."""
@@ -151,7 +155,6 @@ class SndfileDecoder:
 
         self._error_type = soundfile.LibsndfileError
         self._cut_off = is_cut_off(file)
-        self._goes_on = has_another_stream(file) or goes_on(file)
         try:
             self._sound = ForwardOnly(file.fileno(), closefd=False)
         except soundfile.LibsndfileError as error:
@@ -162,6 +165,8 @@ class SndfileDecoder:
             self._sound.close()
             self._sound = ForwardOnly(PaddedFile(file))
         self.format: str = self._sound.format
+        looks_behind = _SECOND_STREAMS.get(self.format)
+        self._goes_on = looks_behind is not None and looks_behind(file)
         self.sample_rate: int = self._sound.samplerate
         self.channels: int = self._sound.channels
         self.samples_expected: int | None = self._sound.frames if knows_length else None

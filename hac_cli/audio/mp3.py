@@ -21,14 +21,13 @@ _PADDING = 1 << 40
 
 def tells_its_length(file: IO[bytes]) -> bool:
     """Whether the first frame of an MP3 file counts the frames. Keeps the position."""
-    return _LENGTH_TAG.search(read_at(file, _first_frame(file), _FIRST_FRAME_SIZE)) is not None
+    return _LENGTH_TAG.search(_first_frame(file)[1]) is not None
 
 
 def goes_on(file: IO[bytes]) -> bool:
     """Whether frames or tags of another MP3 file follow those that the first frame counts: libsndfile doesn't read
     them. Keeps the position."""
-    start = _first_frame(file)
-    frame = read_at(file, start, _FIRST_FRAME_SIZE)
+    start, frame = _first_frame(file)
     tag = _LENGTH_TAG.search(frame)
     flags = int.from_bytes(tag["flags"], "big") if tag and tag["flags"] else 0
     if tag is None or not flags & _COUNTS_BYTES:
@@ -39,11 +38,13 @@ def goes_on(file: IO[bytes]) -> bool:
     return is_frame or next_bytes == b"ID3"
 
 
-def _first_frame(file: IO[bytes]) -> int:
+def _first_frame(file: IO[bytes]) -> tuple[int, bytes]:
+    """Where it starts, behind a tag if there is one, and what it begins with."""
     head = read_at(file, 0, _ID3_HEADER_SIZE)
-    if head[:3] != b"ID3" or len(head) < _ID3_HEADER_SIZE:
-        return 0
-    return _ID3_HEADER_SIZE + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])  # seven bits a byte
+    start = 0
+    if head[:3] == b"ID3" and len(head) == _ID3_HEADER_SIZE:
+        start = _ID3_HEADER_SIZE + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])  # seven bits a byte
+    return start, read_at(file, start, _FIRST_FRAME_SIZE)
 
 
 class PaddedFile:

@@ -6,10 +6,9 @@ libsndfile can't write WAV to a pipe, and clamps the length of a truncated file 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from hac_cli.audio.cutoff import is_placeholder
 from hac_cli.audio.pcm import SampleFormat
 from hac_cli.audio.tags import MAX_INFO_SIZE, parse_info
 from hac_cli.errors import InputError
@@ -22,7 +21,7 @@ _MAX_BYTES_BEFORE_FORMAT = 1 << 24
 _DS64_SIZE = 28
 _MOST_BYTES = 1 << 62
 """More stands for "not known", too: no file is as large."""
-_MAX_CHUNKS_BEHIND = 64
+_MAX_CHUNKS = 64
 """There may be anything."""
 
 
@@ -62,15 +61,29 @@ def tags_behind(read_at: Callable[[int, int], bytes], position: int) -> dict[str
     """The tags in chunks that stand behind the samples, from byte ``position`` on. ``read_at(position, n)`` returns n
     bytes, fewer at the end of the file."""
     tags: dict[str, str] = {}
-    for _ in range(_MAX_CHUNKS_BEHIND):
+    for chunk_id, start, size in _chunks(read_at, position):
+        if chunk_id == b"LIST" and size <= MAX_INFO_SIZE:
+            tags.update(parse_info(read_at(start, size)))
+    return tags
+
+
+def end_of_data(read_at: Callable[[int, int], bytes]) -> int:
+    """The byte at which the samples of a WAV file should end, of whatever coding; 0 if it doesn't say."""
+    for chunk_id, start, size in _chunks(read_at, MAGIC_SIZE):
+        if chunk_id == b"data":
+            return 0 if _is_placeholder(size) else start + size
+    return 0
+
+
+def _chunks(read_at: Callable[[int, int], bytes], position: int) -> Iterator[tuple[bytes, int, int]]:
+    """The chunks from byte ``position`` on: name, where the content starts, and its size."""
+    for _ in range(_MAX_CHUNKS):
         head = read_at(position, 8)
         if len(head) < 8:
             break
         chunk_id, size = struct.unpack("<4sI", head)
-        if chunk_id == b"LIST" and size <= MAX_INFO_SIZE:
-            tags.update(parse_info(read_at(position + 8, size)))
+        yield chunk_id, position + 8, size
         position += 8 + size + size % 2
-    return tags
 
 
 class _HeaderParser:
@@ -106,8 +119,8 @@ class _HeaderParser:
             return WavHeader(*self._format, long_size, self._tags)
         # A length of 0 is true if chunks follow, by the size of the whole; else the writer was never able to fill
         # it in, and samples may follow.
-        nothing_follows = is_placeholder(riff_size) or riff_size + 8 <= self._position
-        unknown = is_placeholder(size) or (size == 0 and nothing_follows)
+        nothing_follows = _is_placeholder(riff_size) or riff_size + 8 <= self._position
+        unknown = _is_placeholder(size) or (size == 0 and nothing_follows)
         return WavHeader(*self._format, None if unknown else size, self._tags)
 
     def _parse_format(self, chunk: bytes) -> tuple[int, int, SampleFormat]:
@@ -138,6 +151,14 @@ class _HeaderParser:
             raise InputError("has no usable WAV header; convert it first, for example with ffmpeg")
         while size:
             size -= len(self._take(min(size, 1 << 16)))
+
+
+def _is_placeholder(size: int) -> bool:
+    """Whether a program that could not seek back has written ``size`` for want of a true one.
+
+    ffmpeg writes 0xFFFFFFFF; sox and espeak 0x7FFFF000 and arecord 0x80000000, rounded down to whole samples.
+    """
+    return size >= 0xFFFFFF00 or 0x7FFFEF00 <= size <= 0x80000000
 
 
 def wav_header(

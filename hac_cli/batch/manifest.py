@@ -28,7 +28,7 @@ Record = dict[str, Any]
 
 def read(path: Path) -> Iterator[Record]:
     """The records of a manifest, the oldest first; none if there is no file."""
-    with contextlib.suppress(FileNotFoundError), _errors(path), path.open("rb") as file:
+    with _errors(path), contextlib.suppress(FileNotFoundError), path.open("rb") as file:
         for line in file:
             with contextlib.suppress(ValueError):
                 record = json.loads(line)
@@ -37,8 +37,10 @@ def read(path: Path) -> Iterator[Record]:
 
 
 def is_manifest(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is one, whatever its name."""
-    return next(read(Path(path)), {}).get("schema") == SCHEMA
+    """Whether a file of JSON lines is one, whatever its name; False where it can't be read, as reading it will tell."""
+    with contextlib.suppress(OutputError):
+        return next(read(Path(path)), {}).get("schema") == SCHEMA
+    return False
 
 
 class Manifest:
@@ -49,7 +51,7 @@ class Manifest:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with self._errors():
+        with _errors(self.path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: IO[bytes] = path.open("ab+")
             self._lock()
@@ -75,7 +77,7 @@ class Manifest:
         self._write(*(outcome.record() for outcome in outcomes))
 
     def close(self) -> None:
-        with self._errors():
+        with _errors(self.path):
             try:
                 os.fsync(self._file.fileno())
             finally:
@@ -89,12 +91,12 @@ class Manifest:
             self.close()
 
     def _write(self, *records: Record) -> None:
-        with self._errors():
+        with _errors(self.path):
             self._file.write(b"".join(json.dumps(record).encode() + b"\n" for record in records))
             self._file.flush()
 
     def _sync(self) -> None:
-        with self._errors():
+        with _errors(self.path):
             os.fsync(self._file.fileno())
 
     def _lock(self) -> None:
@@ -110,16 +112,11 @@ class Manifest:
         except OSError:  # some network file systems have no locks
             return
 
-    def _errors(self) -> contextlib.AbstractContextManager[None]:
-        return _errors(self.path)
-
 
 @contextlib.contextmanager
 def _errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
-        raise
     except OSError as error:
         explained = explain_output(error)
         if not is_disk_full(error):

@@ -6,6 +6,7 @@ more memory than a hundred. Names are stored as bytes, since file systems allow 
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sqlite3
@@ -61,6 +62,7 @@ class Plan:
     def __init__(self, settings: Settings, target: Folder, existing: str = REFUSE) -> None:
         self._settings = settings
         self._target = target
+        self._digest = functools.lru_cache(1024)(target.digest)  # a shard is the output of many inputs
         self._existing = existing
         self._database = sqlite3.connect("")  # a private file that goes when it is closed
         self._database.executescript(_TABLES)
@@ -181,7 +183,7 @@ class Plan:
         size, digest, complete = row
         if not complete or there.size == 0:  # a power cut may leave nothing of a file but its name
             return False
-        return there.size != size or (digest is not None and self._target.digest(target) not in (digest, None))
+        return there.size != size or (digest is not None and self._digest(target) not in (digest, None))
 
     # -- jobs ---------------------------------------------------------------------------------------------------
 

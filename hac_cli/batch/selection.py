@@ -86,7 +86,9 @@ def _outputs(
 
         try:
             with source.reading(entry.name) as path:
-                members = [] if manifest.is_manifest(path) else tokens.paths(path)
+                if extension.lower() == ".jsonl" and manifest.is_manifest(path):
+                    return
+                members = tokens.paths(path)
         except HacError as error:
             report(entry.name, error)
             return

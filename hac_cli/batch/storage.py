@@ -143,11 +143,14 @@ class LocalFolder:
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
             temporary.touch(0o666, exist_ok=False)  # less the umask, as for any new file
-            with contextlib.suppress(FileNotFoundError):
-                temporary.chmod(stat.S_IMODE(final.stat().st_mode) | stat.S_IWUSR)  # what was private stays so
+            replaced = final.stat().st_mode if final.exists() else 0
+            if replaced:
+                temporary.chmod(stat.S_IMODE(replaced) | stat.S_IWUSR)  # what was private is so from the first byte on
             yield str(temporary)
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
+            if replaced:
+                temporary.chmod(stat.S_IMODE(replaced))
             temporary.replace(final)
         except OSError as error:
             raise explain_output(error) from error

@@ -57,14 +57,16 @@ class FeatureScale(nn.Module):
     def begin(self, x: Tensor) -> None:
         """Sets the running statistics to those of ``x``, unless they are constants."""
         if self.momentum:
-            for running, measured in zip((self.scale, self.mean), self.statistics(self.measure(x)), strict=True):
-                running.copy_(measured)
+            self._move(self.measure(x), 1.0)
 
     @torch.no_grad()
     def track(self) -> None:
         """Moves the running statistics towards those of the last batch."""
-        for running, batch in zip((self.scale, self.mean), self.statistics(self.moments), strict=True):
-            running.lerp_(batch, self.momentum)
+        self._move(self.moments, self.momentum)
+
+    def _move(self, moments: Tensor, part: float) -> None:
+        for running, batch in zip((self.scale, self.mean), self.statistics(moments), strict=True):
+            running.lerp_(batch, part)
 
     def forward(self, x: Tensor) -> Tensor:
         scale, mean = self.scale, self.mean

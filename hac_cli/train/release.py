@@ -56,7 +56,7 @@ def export(source: Path, target: Path, about: dict[str, str], sources: Sequence[
     story = {"steps": str(state["step"]), "hours": f"{state['elapsed'] / 3600:.2f}"} | state.get("about", {})
     if sources:
         corpus = data.load([data.Source.parse(text) for text in sources], source.parent.parent / "audio-cache")
-        _, held_out = data.split(corpus, data.HELD_OUT_SPEAKERS, held_out_before(source))
+        _, held_out = data.split(corpus, data.HELD_OUT_SPEAKERS, _held_out(story))
         story["level_gain_db"] = f"{match_level(model, Crops(held_out, PLAIN_SPEECH, seed=0)):.2f}"
     partial = target.with_suffix(".part")
     save_release(model, partial, story | about)
@@ -73,8 +73,13 @@ def held_out_before(source: Path) -> list[str]:
 
     Raises ModelError for a file that is neither.
     """
-    told = read_metadata(source) if source.suffix == ".safetensors" else checkpoint.load(source).get("about", {})
-    return str(told.get("held_out", "")).split()
+    if source.suffix == ".safetensors":
+        return _held_out(read_metadata(source))
+    return _held_out(checkpoint.load(source).get("about", {}))
+
+
+def _held_out(about: dict[str, str]) -> list[str]:
+    return about.get("held_out", "").split()
 
 
 def load_discriminators(weights: Path) -> dict[str, Any] | None:

@@ -84,15 +84,10 @@ def _check_folder(folder: Path, resume: bool) -> None:
 
 def choose_device(name: str | None) -> torch.device:
     """This process's own GPU where there is one, or what is asked for. Raises UsageError for one that isn't there."""
-    if name in (None, "cuda"):
-        here = int(os.environ.get("LOCAL_RANK", "0"))
-        if torch.cuda.is_available() or name:
-            return _existing(f"cuda:{here}")
-        return torch.device("cpu")
-    return _existing(str(name))
-
-
-def _existing(name: str) -> torch.device:
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:

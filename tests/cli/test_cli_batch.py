@@ -314,8 +314,13 @@ def test_the_name_of_a_manifest(folder, call):
     assert call("-q", "batch", "compress", "-j", "1", "in", "out", "--manifest", "out/log.jsonl")[0] == 0
     assert call("-q", "batch", "decompress", "-j", "1", "out", "back")[0] == 0  # which is no shard of tokens
     assert names(folder / "back") == ["hac-batch.jsonl", "talk.wav"]
-    for wrong in (("in", "out", "--manifest", "."), ("in", "in/talk.wav")):
-        code, _, errors = call("batch", "compress", "-n", *wrong)
+    (folder / "link").symlink_to("none/log.jsonl")
+    for wrong in (
+        ("-n", "in", "out", "--manifest", "."),
+        ("-n", "in", "in/talk.wav"),
+        ("in", "out", "--manifest", "link"),
+    ):
+        code, _, errors = call("batch", "compress", *wrong)
         assert code == 4 and errors.endswith("name another file with --manifest\n")
 
 
@@ -342,13 +347,12 @@ def test_what_somebody_has_changed_is_left_alone(folder, call):
 
 def test_what_was_private_stays_so(folder, call):
     write_talk(folder / "in" / "talk.wav")
-    for samples in (4_000, 5_000):
+    assert call("-q", "batch", "compress", "-j", "1", "in", "out")[0] == 0
+    for samples, mode in ((5_000, 0o600), (6_000, 0o440)):
+        (folder / "out" / "talk.hac").chmod(mode)
         write_talk(folder / "in" / "talk.wav", samples)
         assert call("-q", "batch", "compress", "-j", "1", "in", "out")[0] == 0
-        (folder / "out" / "talk.hac").chmod(0o600)
-    write_talk(folder / "in" / "talk.wav", 6_000)
-    assert call("-q", "batch", "compress", "-j", "1", "in", "out")[0] == 0
-    assert (folder / "out" / "talk.hac").stat().st_mode & 0o777 == 0o600
+        assert (folder / "out" / "talk.hac").stat().st_mode & 0o777 == mode
 
 
 def test_no_metadata(call, folder):
