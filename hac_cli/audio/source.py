@@ -66,6 +66,10 @@ class ByteSource:
         with _input_errors(self.path):
             return self._read_once(size) or b""
 
+    def seekable(self) -> bool:
+        """Whether it is a file or in memory, where a pipe keeps its reader waiting."""
+        return self._stream.seekable()
+
     def wait_for_all(self) -> None:
         """From now on a buffered stream is read for as much as ``read_available`` is asked for, or up to its end."""
         self._read_once = self._stream.read

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from hac_cli.container.coding import pack_coded, unpack_coded
+from hac_cli.container.coding import pack_coded
 from hac_cli.container.header import Header
-from hac_cli.container.packing import TokenDigest, Tokens, pack_raw, unpack_raw
+from hac_cli.container.packing import TokenDigest, pack_raw
 from hac_cli.container.predictor import Predictor
 from hac_cli.errors import CorruptError
 
@@ -123,20 +123,14 @@ def pack_data(tokens: NDArray[Any], header: Header, predictor: Predictor | None)
     return tag | SHORT, _U16.pack(frames) + data
 
 
-def unpack_data(
-    block: BlockHeader, payload: bytes, header: Header, predictor: Predictor | None
-) -> tuple[int, Tokens | None]:
-    """Number of frames, and their tokens: None in a coded block without its predictor. Raises CorruptError."""
-    frames = header.frames_per_block
-    if block.flags & SHORT:
-        frames, payload = _U16.unpack_from(payload)[0], payload[_U16.size :]
-        if not 0 < frames < header.frames_per_block:
-            raise CorruptError("a short block's number of frames is out of its limits")
-    if not block.flags & CODED:
-        return frames, unpack_raw(payload, frames, header)
-    if len(payload) >= header.raw_size(frames):
-        raise CorruptError("a coded payload is not smaller than a raw one")
-    return frames, unpack_coded(payload, frames, header, predictor) if predictor else None
+def split_data(block: BlockHeader, payload: bytes, header: Header) -> tuple[int, bytes]:
+    """A data block's number of frames, and the payload without it. Raises CorruptError."""
+    if not block.flags & SHORT:
+        return header.frames_per_block, payload
+    frames = _U16.unpack_from(payload)[0]
+    if not 0 < frames < header.frames_per_block:
+        raise CorruptError("a short block's number of frames is out of its limits")
+    return frames, payload[_U16.size :]
 
 
 class End(NamedTuple):

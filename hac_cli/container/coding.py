@@ -6,6 +6,7 @@ by channel, in a channel token by token, in a token from bit 0 on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,7 @@ from numpy.typing import NDArray
 from hac_cli.container import arithmetic
 from hac_cli.container.header import Header
 from hac_cli.container.packing import Tokens
-from hac_cli.container.predictor import PROBABILITIES, Predictor, Wholes
-from hac_cli.errors import CorruptError
+from hac_cli.container.predictor import PROBABILITIES, Predictor, Wholes, probability
 
 _PROBABILITIES: list[int] = PROBABILITIES.tolist()
 _ZERO_LOGIT = len(_PROBABILITIES) // 2
@@ -31,20 +31,24 @@ def pack_coded(tokens: NDArray[Any], header: Header, predictor: Predictor) -> by
     return arithmetic.encode(*in_order)
 
 
-def unpack_coded(payload: bytes, frames: int, header: Header, predictor: Predictor) -> Tokens:
-    """Undo :func:`pack_coded` for ``frames`` frames. CorruptError: more bytes than those tokens take."""
-    coder = arithmetic.Decoder(payload)
-    signs = np.empty((frames, header.channels, predictor.bits))
-    before = np.zeros((header.channels, predictor.look_back * predictor.bits))
+def unpack_coded(payloads: Sequence[bytes], frames: int, header: Header, predictor: Predictor) -> list[Tokens | None]:
+    """Undo :func:`pack_coded` for payloads of ``frames`` frames each: sixteen together take four times as long as one.
+
+    None where a payload has more bytes than its tokens take.
+    """
+    coders = [arithmetic.Decoder(payload) for payload in payloads]
+    signs = np.empty((frames, header.channels, len(coders), predictor.bits))
+    before = np.zeros((header.channels, len(coders), predictor.look_back * predictor.bits))
     for frame in signs:
         for hidden, channel in zip(predictor.start(before), frame, strict=True):
-            channel[:] = _decode_frame(coder, predictor, hidden)
-        before = np.concatenate([frame, before[:, : -predictor.bits]], 1)
-    if not coder.at_end:
-        raise CorruptError("the payload is longer than its tokens")
-    bits = (signs.transpose(1, 0, 2) > 0).reshape(header.channels, frames, header.tokens_per_frame, -1)
-    tokens: Tokens = (bits << np.arange(header.bits_per_token)).sum(3, dtype=np.int32)
-    return tokens
+            if len(coders) == 1:
+                channel[0] = _decode_frame(coders[0], predictor, hidden[0])
+            else:
+                _decode_frames(coders, predictor, hidden, channel)
+        before = np.concatenate([frame, before[..., : -predictor.bits]], 2)
+    bits = (signs.transpose(2, 1, 0, 3) > 0).reshape(len(coders), header.channels, frames, header.tokens_per_frame, -1)
+    tokens: Tokens = (bits << np.arange(header.bits_per_token)).sum(4, dtype=np.int32)
+    return [block if coder.at_end else None for block, coder in zip(tokens, coders, strict=True)]
 
 
 def _decode_frame(coder: arithmetic.Decoder, predictor: Predictor, hidden: Wholes) -> list[int]:
@@ -60,3 +64,14 @@ def _decode_frame(coder: arithmetic.Decoder, predictor: Predictor, hidden: Whole
             signs.append(-1)
             np.subtract(hidden, present, out=hidden)
     return signs
+
+
+def _decode_frames(coders: Sequence[arithmetic.Decoder], predictor: Predictor, hidden: Wholes, signs: Wholes) -> None:
+    """The same for one frame of several blocks, ``hidden`` ``[blocks, H]``, into ``signs`` ``[blocks, B]``."""
+    none, active, step = np.zeros_like(hidden), np.empty_like(hidden), np.empty_like(hidden)
+    for bit, (out, bias, present) in enumerate(predictor.rows):
+        np.maximum(hidden, none, out=active)
+        chances = probability(active.dot(out) + bias).tolist()
+        signs[:, bit] = [1 if coder.bit(chance) else -1 for coder, chance in zip(coders, chances, strict=True)]
+        np.multiply(signs[:, bit, None], present, out=step)
+        np.add(hidden, step, out=hidden)

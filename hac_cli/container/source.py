@@ -23,10 +23,12 @@ class Source:
     """Bytes of a binary stream, of which only ``read(n)`` is used; short reads are fine.
 
     No more is ever read than somebody peeked at: a live writer's block is never waited for behind the next one.
+    ``never_waits``: there is none, the stream is a file or in memory.
     """
 
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
+        self.never_waits = bool(getattr(stream, "seekable", bool)())
         self._ahead = bytearray()  # read, not yet skipped
         self.consumed = 0
 

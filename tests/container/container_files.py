@@ -76,6 +76,13 @@ def read_strict(data: bytes) -> tuple[Reader, np.ndarray]:
     return reader, np.concatenate([empty, *(block.tokens for block in reader)], axis=1)
 
 
+class Piped(io.BytesIO):
+    """Bytes that can't be turned back, so that nobody reads ahead of what he needs."""
+
+    def seekable(self) -> bool:
+        return False
+
+
 def read_tolerant(data: bytes) -> tuple[list[Block], list[Damage]]:
     damages: list[Damage] = []
     return list(Reader(io.BytesIO(data), damages.append, find_predictor)), damages

@@ -9,6 +9,7 @@ import pytest
 from container_files import (
     PREDICTOR,
     PREDICTOR_BYTES,
+    Piped,
     few_tokens,
     find_predictor,
     flip,
@@ -24,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hac_cli.container import Damage, Predictor, Reader, arithmetic, verify
-from hac_cli.container.blocks import SKIPPABLE, BlockHeader
+from hac_cli.container.blocks import CODED, DATA, SKIPPABLE, BlockHeader, pack_block
 from hac_cli.errors import CorruptError, ModelError
 
 HEADER = make_coded_header()
@@ -89,6 +90,43 @@ def test_a_flip_costs_one_block_at_most():
         assert len(damages) == 1
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_many_blocks_at_once_are_the_same_as_one_by_one(channels):
+    """With raw ones, a skippable one and a short one among them, whole and damaged anywhere."""
+    header = make_coded_header(channels=channels)
+    tokens = few_tokens(header, 150)
+    tokens[:, 20:28] = make_tokens(header, 8) | 0x20000
+    tokens[:, 100:120] = tokens[:, 80:81]
+    parts = split(make_file(header, tokens))
+    head_crc = int.from_bytes(parts[0][-4:], "little")
+    parts.insert(9, pack_block(head_crc, 8, SKIPPABLE | 1, b"unknown"))
+    data = b"".join(parts)
+    reader, found = read_strict(data)
+    np.testing.assert_array_equal(found, tokens)
+    assert reader.summary and reader.summary.blocks == 38
+    for bit in range(8 * len(parts[0]), 8 * len(data), 131):
+        read = []
+        for source in (io.BytesIO(flip(data, bit)), Piped(flip(data, bit))):
+            damages: list[Damage] = []
+            reader = Reader(source, damages.append, find_predictor)
+            read.append(([block.tokens.tolist() for block in reader], damages, reader.bytes_read, reader.summary))
+        assert read[0] == read[1]
+        assert len(read[0][1]) == 1
+
+
+def test_a_payload_that_is_too_long_is_told_of_in_its_turn():
+    """However far it was read ahead, and whether or not its checksum is right."""
+    header = make_coded_header(frames_per_block=40)
+    parts = split(make_file(header, few_tokens(header, 400)))
+    head_crc = int.from_bytes(parts[0][-4:], "little")
+    parts[4] = pack_block(head_crc, 3, DATA | CODED, parts[4][8:-4] + b"\1" * 5)
+    reader = Reader(io.BytesIO(b"".join(parts)), predictor=find_predictor)
+    blocks = iter(reader)
+    assert [next(blocks).number for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(CorruptError, match=r"block 3 .* longer than its tokens"):
+        next(blocks)
+
+
 def test_without_its_predictor_a_file_is_checked_but_for_its_tokens():
     for predictor in (None, lambda header: None):
         report = verify(io.BytesIO(FILE), predictor)
@@ -105,14 +143,9 @@ def test_any_payload_gives_tokens_or_is_refused():
     from hac_cli.container.coding import unpack_coded
 
     for size in (0, 1, 5, 60):
-        payload = rng.bytes(size)
-        try:
-            tokens = unpack_coded(payload, 20, HEADER, PREDICTOR)
-        except CorruptError:
-            continue
-        assert tokens.shape == (1, 20, 1) and 0 <= tokens.min() <= tokens.max() < 2**18
-    with pytest.raises(CorruptError, match="longer than its tokens"):
-        unpack_coded(bytes(400), 1, HEADER, PREDICTOR)
+        (tokens,) = unpack_coded([rng.bytes(size)], 20, HEADER, PREDICTOR)
+        assert tokens is None or (tokens.shape == (1, 20, 1) and 0 <= tokens.min() <= tokens.max() < 2**18)
+    assert unpack_coded([bytes(400)], 1, HEADER, PREDICTOR) == [None]
 
 
 @pytest.mark.parametrize(
