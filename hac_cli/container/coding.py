@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from hac_cli.container import arithmetic
 from hac_cli.container.header import Header
 from hac_cli.container.packing import Tokens
-from hac_cli.container.predictor import PROBABILITIES, Predictor, Wholes, probability
+from hac_cli.container.predictor import PROBABILITIES, ZERO_LOGIT, Predictor, Wholes, probability
 
 _PROBABILITIES: list[int] = PROBABILITIES.tolist()
-_ZERO_LOGIT = len(_PROBABILITIES) // 2
 
 
 def pack_coded(tokens: NDArray[Any], header: Header, predictor: Predictor) -> bytes:
@@ -32,7 +31,7 @@ def pack_coded(tokens: NDArray[Any], header: Header, predictor: Predictor) -> by
 
 
 def unpack_coded(payloads: Sequence[bytes], frames: int, header: Header, predictor: Predictor) -> list[Tokens | None]:
-    """Undo :func:`pack_coded` for payloads of ``frames`` frames each: sixteen together take four times as long as one.
+    """Undo :func:`pack_coded` for payloads of ``frames`` frames each: 32 together take eight times as long as one.
 
     None where a payload has more bytes than its tokens take.
     """
@@ -56,7 +55,7 @@ def _decode_frame(coder: arithmetic.Decoder, predictor: Predictor, hidden: Whole
     signs = []
     last, none = len(_PROBABILITIES) - 1, np.zeros_like(hidden)
     for out, bias, present in predictor.rows:
-        position = int(np.maximum(hidden, none).dot(out)) + bias + _ZERO_LOGIT
+        position = int(np.maximum(hidden, none).dot(out)) + bias + ZERO_LOGIT
         if coder.bit(_PROBABILITIES[0 if position < 0 else last if position > last else position]):
             signs.append(1)
             np.add(hidden, present, out=hidden)

@@ -23,7 +23,6 @@ UNIT = 32
 
 _HEADER = struct.Struct("<4s4B")
 _LIMITS = ((1, 192), (1, 8), (1, 255))  # bits of a frame, frames looked back at, hidden units
-_MOST_LOGIT = 8 * UNIT**2 - 1
 
 Integers = NDArray[np.int64]
 Wholes = NDArray[np.float64]
@@ -43,11 +42,13 @@ def _probabilities() -> NDArray[np.int64]:
 
 
 PROBABILITIES = _probabilities()
+ZERO_LOGIT = len(PROBABILITIES) // 2
+"""Where a logit of 0 stands in it."""
 
 
 def probability(logits: Wholes) -> Integers:
     """The probability of a 1, in 1/65536, for each logit."""
-    return PROBABILITIES[np.clip(logits.astype(np.int64), ~_MOST_LOGIT, _MOST_LOGIT) + _MOST_LOGIT + 1]
+    return PROBABILITIES.take(logits.astype(np.int64) + ZERO_LOGIT, mode="clip")
 
 
 @dataclass(frozen=True)
