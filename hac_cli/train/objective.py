@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from hac_cli.losses.colour import ColourLoss
 from hac_cli.losses.envelope import EnvelopeLoss
 from hac_cli.losses.level import level_loss
 from hac_cli.losses.lines import LinesLoss
@@ -28,6 +29,7 @@ class Objective(nn.Module):
         )
         self.envelope = EnvelopeLoss(recipe.model.sample_rate)
         self.loudness = LoudnessLoss(recipe.model.sample_rate)
+        self.colour = ColourLoss(recipe.model.sample_rate)
         self.lines = LinesLoss(recipe.model.sample_rate)
         self.whisper: WhisperLoss | None = None
         if self.weights.whisper:
@@ -47,6 +49,8 @@ class Objective(nn.Module):
             terms["loudness"] = self.loudness(output, target)
         if self.weights.level:
             terms["level"] = level_loss(output, target)
+        if self.weights.colour:
+            terms["colour"] = self.colour(output, target)
         if self.weights.lines:
             terms["lines"] = self.lines(output, target)
         if self.whisper is not None:

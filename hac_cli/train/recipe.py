@@ -39,6 +39,7 @@ class LossWeights:
     envelope: float = 1.5
     loudness: float = 0.0
     level: float = 0.0
+    colour: float = 0.0
     lines: float = 0.0
     whisper: float = 0.0
     adversarial: float = 0.0

@@ -7,6 +7,7 @@ import torch
 from hac_cli.errors import ModelError
 from hac_cli.losses.adversarial import discriminator_loss, feature_loss, generator_loss
 from hac_cli.losses.balancer import Balancer
+from hac_cli.losses.colour import ColourLoss
 from hac_cli.losses.discriminators import SIZES, Discriminators, DiscriminatorShape
 from hac_cli.losses.envelope import EnvelopeLoss, third_octaves
 from hac_cli.losses.level import level_loss
@@ -55,6 +56,7 @@ DISTANCES = {
 }
 LOSSES = DISTANCES | {
     "level": lambda: level_loss,
+    "colour": lambda: lambda y, x: ColourLoss().to(y.dtype)(y, x),
     "lines": lambda: lambda y, x: LinesLoss().to(y.dtype)(y, x),
     "hinge": lambda: generator_side("hinge"),
     "least_squares": lambda: generator_side("least_squares"),
@@ -311,6 +313,17 @@ def test_the_lines_loss_hears_a_hum_in_a_hiss_and_neither_level_nor_voices():
     assert loss(other + 0.1 * hum, hiss) > 3 * loss(other, hiss)
     assert loss(0.5 * (other + 0.1 * hum), hiss) == pytest.approx(loss(other + 0.1 * hum, hiss).item(), rel=1e-3)
     assert loss(voice + 0.1 * other, voice + 0.1 * hiss) < loss(other, hiss) + 0.1
+
+
+def test_the_colour_loss_hears_a_dull_hiss_and_not_that_it_is_another():
+    torch.manual_seed(0)
+    hiss, other = torch.randn(2, 4, 48_000)
+    loss = ColourLoss()
+    torch.testing.assert_close(loss.loudness(hiss), torch.ones(4, 22, 32), atol=0.25, rtol=0)
+    for gain in (1.0, 0.01):
+        bright, same, dull = gain * hiss, gain * other, gain * (0.5 * other + 0.5 * other.roll(1, 1))
+        assert 0 == loss(bright, bright) < 3 * loss(same, bright) < loss(dull, bright)
+    assert loss(0.001 * hiss, 0.002 * hiss) > 0.03 * loss(0.5 * hiss, hiss)
 
 
 def test_third_octaves_follow_each_other():
