@@ -13,6 +13,7 @@ from pathlib import Path
 from hac_cli.audio import ByteSource, ByteTarget, Source, Target, refuse_same_file
 from hac_cli.container import CODEC_SAMPLE_RATE, Header, Reader, Writer, needed_version
 from hac_cli.errors import HacError, OutputError, UsageError
+from hac_cli.player import Window
 from hac_cli.predictors import for_header, open_reader
 
 
@@ -29,24 +30,26 @@ def cut(source: Source, target: Target, *, start: float = 0.0, duration: float |
     """Writes a part of a ``.hac`` file as a file of its own.
 
     It ends at exactly the sample asked for. It begins at the last frame that starts at or before the sample asked
-    for, and on a whole sample (every frame does at 24 and 48 kHz, every third at 16 kHz): at most 14 or 40 ms earlier.
-    Its first tenths of a second sound a little different from the whole, since the decoder starts afresh there.
+    for, and on a whole sample (every frame does at 24 and 48 kHz, every third at 16 kHz): at most 14 or 40 ms earlier,
+    a second at odd rates. Its first tenths of a second sound a little different from the whole, since the decoder
+    starts afresh there, and its noise is other noise.
 
-    Raises CorruptError at damage in what it reads, UsageError for a start behind the end, or a target that is the
-    source.
+    Raises CorruptError at damage in what it reads, UsageError for a start below 0 or behind the end, or a target that
+    is the source.
     """
     refuse_same_file(source, target)
     with contextlib.closing(ByteSource(source)) as file, contextlib.closing(ByteTarget(target)) as sink:
         reader = open_reader(file)
         header, rate = reader.header, reader.header.sample_rate
+        window = Window.of_seconds(start, duration, rate)
         step = CODEC_SAMPLE_RATE // math.gcd(header.hop_length * rate, CODEC_SAMPLE_RATE)
-        first_frame = round(start * rate) * CODEC_SAMPLE_RATE // (rate * header.hop_length) // step * step
+        first_frame = window.start * CODEC_SAMPLE_RATE // (rate * header.hop_length) // step * step
         first = first_frame * header.hop_length * rate // CODEC_SAMPLE_RATE
-        stop = None if duration is None else round(start * rate) + round(duration * rate)
         writer = _new_writer(sink, reader)
-        total = _copy_frames(reader, writer, first_frame, None if stop is None else header.frames_for(stop))
-        end = min(x for x in (stop, total) if x is not None)
-        if end < first or (total is not None and round(start * rate) > total):
+        stop_frame = None if window.stop is None else header.frames_for(window.stop)
+        total = _copy_frames(reader, writer, first_frame, stop_frame)
+        end = min(x for x in (window.stop, total) if x is not None)
+        if end < first or (total is not None and window.start > total):
             raise UsageError("the recording ends before that start")
         return Piece(first, writer.finish(end - first).samples, rate)
 

@@ -186,7 +186,7 @@ def decompress(
     ``threads`` as in ``compress``.
     ``format``, ``raw`` and ``subtype`` are those of ``AudioWriter``: by the target's extension, WAV to a stream.
     ``start`` and ``duration``, in seconds, decode a part: the same samples as of the whole, but for the last bits;
-    blocks that are not needed are not decoded. With ``recover``, what is damaged is faded out and in, in its full
+    blocks in front of it are not decoded. With ``recover``, what is damaged is faded out and in, in its full
     length, and told in ``Result.damage`` and ``lost``; where the end is missing, the length is the one announced, if
     any.
 

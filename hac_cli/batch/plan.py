@@ -107,7 +107,14 @@ class Plan:
     def _remember_outcome(self, record: Record, good: bool) -> None:
         name, member, target = (_pack(record.get(key) or "") for key in ("input", "member", "output"))
         if good:
-            values = (name, member, target, record["input_bytes"], record["input_stamp"], record.get("input_digest"))
+            values = (
+                name,
+                member,
+                target,
+                record.get("input_bytes"),
+                record.get("input_stamp", ""),
+                record.get("input_digest"),
+            )
             self._database.execute("INSERT OR REPLACE INTO earlier VALUES (?, ?, ?, ?, ?, ?)", values)
         else:
             self._database.execute("DELETE FROM earlier WHERE name = ? AND member = ?", (name, member))

@@ -209,19 +209,32 @@ def _pool(settings: Settings, workers: int | None, cluster: str | None) -> Any:
 @contextlib.contextmanager
 def _names(path: str, null: bool) -> Iterator[Iterator[str]]:
     """The names in a file, as they come."""
+    if path == "-":
+        yield _split(files.standard_input(), path, null)
+        return
+    with contextlib.ExitStack() as stack:
+        with _errors_of(path):
+            file = stack.enter_context(Path(path).open("rb"))
+        yield _split(file, path, null)
+
+
+@contextlib.contextmanager
+def _errors_of(path: str) -> Iterator[None]:
     try:
-        if path == "-":
-            yield _split(files.standard_input(), null)
-        else:
-            with Path(path).open("rb") as file:
-                yield _split(file, null)
+        yield
     except OSError as error:
         raise InputError(f"can't be read: {(error.strerror or str(error)).lower()}", path) from error
 
 
-def _split(file: Any, null: bool) -> Iterator[str]:
+def _split(file: Any, path: str, null: bool) -> Iterator[str]:
     lines = _split_at_zeros(file) if null else _lines(file)
-    return (os.fsdecode(line) for line in lines if line)
+    while True:
+        with _errors_of(path):
+            line = next(lines, None)
+        if line is None:
+            return
+        if line:
+            yield os.fsdecode(line)
 
 
 def _lines(file: Any) -> Iterator[bytes]:

@@ -66,8 +66,7 @@ class Report:
 
     def show_jobs(self, planned: Planned) -> None:
         """What a dry run is for."""
-        for outcome in planned.refused:
-            self._note(outcome)
+        self.outcomes(planned.refused)
         for job in planned.plan.jobs():
             for item in job.items:
                 facts = {"input": item.name, "output": item.target, "input_bytes": item.size}
@@ -130,7 +129,8 @@ class Report:
             name = outcome.member or outcome.input
             self._console.error(f"{printable(name)}: {outcome.error or outcome.warning}")
         if self._bad_count > len(self._bad):
-            self._console.error(f"and {self._bad_count - len(self._bad)} more, in {manifest}")
+            where = f", in {manifest}" if manifest else ""
+            self._console.error(f"and {self._bad_count - len(self._bad)} more{where}")
 
     def _event(self, event: str, **facts: Any) -> None:
         if self._as_json:

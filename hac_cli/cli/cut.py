@@ -20,8 +20,8 @@ def cut(console: Console, source: str, target: str, start: float, duration: floa
     """Cut a part out of a .hac file.
 
     Nothing is coded again. The part ends at exactly the sample asked for, and begins up to 14 ms earlier than
-    asked for, on a whole frame (up to 40 ms at some sample rates, a third of a second at odd ones such as
-    22254 Hz). - is standard input or standard output.
+    asked for, on a whole frame (up to 40 ms at some sample rates, a second at odd ones such as
+    22222 Hz). - is standard input or standard output.
     """
     plan = files.make_plan(source, target, ".hac", force)
     from hac_cli import editing

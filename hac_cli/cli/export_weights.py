@@ -24,12 +24,13 @@ def export_weights(
     """Write the weights of a training run's CHECKPOINT to OUT, a .safetensors file to code with.
 
     They are the running averages of the run, their scales folded into them, in bfloat16. The file tells its recipe,
-    its data and how long it was trained."""
+    its data and how long it was trained. Discriminators, if there are any, go beside it."""
     from hac_cli.errors import OutputError, UsageError
-    from hac_cli.train.release import export
+    from hac_cli.train.release import DISCRIMINATORS, export
 
-    if target.exists() and not force:
-        raise OutputError("exists already; -f overwrites it", str(target))
+    for path in (target, target.with_suffix(DISCRIMINATORS)):
+        if path.exists() and not force:
+            raise OutputError("exists already; -f overwrites it", str(path))
     if wrong := [item for item in about if "=" not in item]:
         raise UsageError(f"--about {wrong[0]}: give KEY=VALUE")
     metadata = dict(item.split("=", 1) for item in about)

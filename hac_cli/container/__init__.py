@@ -9,7 +9,7 @@ from hac_cli.container.predictor import Predictor
 from hac_cli.container.reader import Reader
 from hac_cli.container.registry import (
     CODEC_SAMPLE_RATE,
-    FORMAT_VERSION,
+    LOWEST_VERSION,
     MODELS,
     PAYLOAD_CODINGS,
     PREDICTED,
@@ -22,7 +22,7 @@ from hac_cli.container.writer import Writer
 
 __all__ = [
     "CODEC_SAMPLE_RATE",
-    "FORMAT_VERSION",
+    "LOWEST_VERSION",
     "MODELS",
     "PAYLOAD_CODINGS",
     "PREDICTED",

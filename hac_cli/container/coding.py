@@ -31,7 +31,7 @@ def pack_coded(tokens: NDArray[Any], header: Header, predictor: Predictor) -> by
 
 
 def unpack_coded(payloads: Sequence[bytes], frames: int, header: Header, predictor: Predictor) -> list[Tokens | None]:
-    """Undo :func:`pack_coded` for payloads of ``frames`` frames each: 32 together take eight times as long as one.
+    """Undo :func:`pack_coded` for payloads of ``frames`` frames each: 32 together take as long as ten.
 
     None where a payload has more bytes than its tokens take.
     """

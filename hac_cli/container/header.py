@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 
 from hac_cli.container.predictor import DIGEST_SIZE as PREDICTOR_DIGEST_SIZE
-from hac_cli.container.registry import CODEC_SAMPLE_RATE, FORMAT_VERSION, MODELS, PAYLOAD_CODINGS, PREDICTED, RAW
+from hac_cli.container.registry import CODEC_SAMPLE_RATE, LOWEST_VERSION, MODELS, PAYLOAD_CODINGS, PREDICTED, RAW
 from hac_cli.container.source import Source
 from hac_cli.errors import CorruptError, UsageError
 
@@ -47,7 +47,7 @@ class Header:
     predictor_digest: bytes | None = None
     total_samples: int | None = None
     compatible_flags: int = 0
-    version: int = FORMAT_VERSION
+    version: int = LOWEST_VERSION
 
     def __post_init__(self) -> None:
         limits = (
@@ -60,7 +60,7 @@ class Header:
             ("frames_per_block", 1, MAX_FRAMES_PER_BLOCK),
             ("pre_skip", 0, 0xFFFF),
             ("compatible_flags", 0, 0xFF),
-            ("version", FORMAT_VERSION & 0xF0, FORMAT_VERSION | 0x0F),
+            ("version", LOWEST_VERSION & 0xF0, LOWEST_VERSION | 0x0F),
         )
         for name, low, high in limits:
             value = getattr(self, name)
@@ -201,7 +201,7 @@ def _check_start(data: bytes) -> None:
         raise CorruptError("truncated: it ends inside its header" if cut else "not a .hac file")
     if len(data) < 6:
         raise CorruptError("truncated: it ends inside its header")
-    if (data[4] ^ FORMAT_VERSION) & 0xF0:
+    if (data[4] ^ LOWEST_VERSION) & 0xF0:
         raise CorruptError(f"format version {data[4] >> 4} is not known: made by a newer HAC; update")
     if data[5] < HEADER_SIZE:
         raise CorruptError(f"the header is damaged: its size is {data[5]}, {HEADER_SIZE} is the least")

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from hac_cli.container.block_source import BlockSource, Truncated
 from hac_cli.container.blocks import (
     BLOCK_HEADER_SIZE,
     CODED,
@@ -18,28 +19,18 @@ from hac_cli.container.blocks import (
     SYNC,
     BlockHeader,
     End,
-    find_number,
-    length_fits,
-    possible_numbers,
     split_data,
 )
-from hac_cli.container.coding import unpack_coded
-from hac_cli.container.header import MAGIC, Header, read_header
+from hac_cli.container.header import MAGIC, Header
 from hac_cli.container.metadata import METADATA, unpack_metadata
-from hac_cli.container.packing import TokenDigest, Tokens, unpack_raw
+from hac_cli.container.packing import TokenDigest
 from hac_cli.container.pieces import Block, Damage
 from hac_cli.container.predictor import Predictor
 from hac_cli.container.registry import RAW
-from hac_cli.container.source import Readable, Source
+from hac_cli.container.source import Readable
 from hac_cli.container.summary import Summary
+from hac_cli.container.unpacker import Unpacker
 from hac_cli.errors import CorruptError
-
-TOGETHER = 32
-"""Coded blocks that are decoded at once where reading ahead keeps nobody waiting, in a third of the time."""
-
-
-class _Truncated(CorruptError):
-    pass
 
 
 class _Missing(CorruptError):
@@ -67,9 +58,9 @@ class Reader:
     gives None, such blocks are checked, but for their tokens: quick, and enough to know what a file holds.
 
     Only ``read(n)`` of the source is used, and never for bytes beyond the current block, but for a source that is
-    ``seekable``, which keeps nobody waiting. What is kept stays under about 64 KiB and a block's tokens, ``TOGETHER``
-    times that for such a source. The constructor raises CorruptError where no header that can be read here stands.
-    OSErrors pass through.
+    ``seekable``, which keeps nobody waiting. What is kept stays under about 64 KiB and what decoding a block takes, or
+    several for such a source (see ``unpacker``). The constructor raises CorruptError where no header that can be read
+    here stands. OSErrors pass through.
     """
 
     def __init__(
@@ -78,8 +69,8 @@ class Reader:
         on_damage: Callable[[Damage], None] | None = None,
         predictor: Callable[[Header], Predictor | None] | None = None,
     ) -> None:
-        self._source = Source(source)
-        self.header, self._header_crc = read_header(self._source)
+        self._source = BlockSource(source)
+        self.header = self._source.header
         coded = self.header.predictor_digest is not None
         self._predictor = predictor(self.header) if predictor and coded else None
         self.gives_tokens = not coded or self._predictor is not None
@@ -89,8 +80,7 @@ class Reader:
         self.payload_bytes = 0
         self.metadata: dict[str, str] = {}
         self._on_damage = on_damage
-        self._together = TOGETHER if self._source.never_waits else 1
-        self._unpacked: dict[tuple[bytes, int], Tokens | None] = {}
+        self._unpacker = Unpacker(self.header, self._predictor, self._source.never_waits)
         self._next = 0  # number of the data block to come
         self._position = 0  # frames that were given or reported
         self._whole = True  # no block was passed over, nothing was reported
@@ -154,7 +144,7 @@ class Reader:
         """
         while self._next < number:
             try:
-                block, found, data = self._whole_block()
+                block, found, data = self._source.whole_block(self._next)
             except CorruptError:
                 break
             if found != self._next or not (block.skippable or block.tag in (DATA, DATA | CODED)):
@@ -166,28 +156,8 @@ class Reader:
 
     def _parse(self) -> _Found:
         """The block at the front of the source; CorruptError: no good block stands there."""
-        block, number, data = self._whole_block()
+        block, number, data = self._source.whole_block(self._next)
         return _Found(number, len(data), self._content(block, number, data[BLOCK_HEADER_SIZE:-CRC_SIZE]))
-
-    def _whole_block(self, offset: int = 0, due: int | None = None) -> tuple[BlockHeader, int, bytes]:
-        """Its header, number and bytes; nothing but its frame was looked at. ``offset``: bytes in front of it, ``due``:
-        the number that belongs there, where these are not those of the next block."""
-        start = self._source.peek(offset + BLOCK_HEADER_SIZE)[offset:]
-        if len(start) < BLOCK_HEADER_SIZE:
-            raise _Truncated("truncated")
-        block = BlockHeader.unpack(start)
-        if not length_fits(block, self.header):
-            raise CorruptError("its length is impossible")
-        data = self._source.peek(offset + block.block_size)[offset:]
-        if len(data) < block.block_size:
-            raise _Truncated("truncated")
-        payload = data[BLOCK_HEADER_SIZE:-CRC_SIZE]
-        number = find_number(
-            self._header_crc, data, possible_numbers(block, payload, self._next if due is None else due)
-        )
-        if number is None:
-            raise CorruptError("checksum mismatch")
-        return block, number, data
 
     def _content(self, block: BlockHeader, number: int, payload: bytes) -> Block | End | None:
         if block.skippable:
@@ -205,36 +175,10 @@ class Reader:
             if self._position < self._next * self.header.frames_per_block:
                 raise CorruptError("it follows a short block, which must be the last")
             frames, payload = split_data(block, payload, self.header)
-            if block.flags & CODED:
-                return Block(number, frames, True, self._coded_tokens(block, number, payload, frames))
-            return Block(number, frames, False, unpack_raw(payload, frames, self.header))
+            coded = bool(block.flags & CODED)
+            behind = self._source.payloads_behind(block.block_size, number)
+            return Block(number, frames, coded, self._unpacker.tokens(payload, frames, coded, behind))
         raise CorruptError(f"its type 0x{block.tag:02x} is not known: made by a newer HAC; update")
-
-    def _coded_tokens(self, block: BlockHeader, number: int, payload: bytes, frames: int) -> Tokens | None:
-        """None without a predictor. Those of the blocks behind are decoded with them and kept till their turn."""
-        if len(payload) >= self.header.raw_size(frames):
-            raise CorruptError("a coded payload is not smaller than a raw one")
-        if self._predictor is None:
-            return None
-        if (payload, frames) not in self._unpacked:
-            behind = () if block.flags & SHORT else self._payloads_behind(block.block_size, number)
-            payloads = [payload, *behind]
-            tokens = unpack_coded(payloads, frames, self.header, self._predictor)
-            self._unpacked = {(payload, frames): found for payload, found in zip(payloads, tokens, strict=True)}
-        found = self._unpacked[payload, frames]
-        if found is None:
-            raise CorruptError("the payload is longer than its tokens")
-        return found
-
-    def _payloads_behind(self, offset: int, number: int) -> Iterator[bytes]:
-        """Those of whole coded blocks from ``offset`` on, which follow block ``number`` without anything between."""
-        with contextlib.suppress(CorruptError):
-            for due in range(number + 1, number + self._together):
-                block, found, data = self._whole_block(offset, due)
-                if found != due or block.tag != DATA | CODED:
-                    return
-                yield data[BLOCK_HEADER_SIZE:-CRC_SIZE]
-                offset += len(data)
 
     def _close_gap(self, found: _Found, reason: str) -> None:
         """Report what lies between the last good block and this one, if anything does."""
@@ -281,7 +225,7 @@ class Reader:
     def _describe(self, error: CorruptError) -> str:
         """A strict reader's message: what is wrong with which block, at what time."""
         start = self._position * self.header.frame_seconds
-        if isinstance(error, _Truncated):
+        if isinstance(error, Truncated):
             return f"truncated: it is good up to {start:.1f} s, then ends without an end block"
         stop = start + self.header.frames_per_block * self.header.frame_seconds
         block = f"block {self._next} ({start:.1f} s to {stop:.1f} s)"

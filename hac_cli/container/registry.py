@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-FORMAT_VERSION = 0x10
-"""Major version in the high four bits (a reader refuses another one), minor in the low four (accepted)."""
+LOWEST_VERSION = 0x10
+"""Major version in the high four bits (a reader refuses another one), minor in the low four (any is accepted)."""
 
 
 def needed_version(coded: bool, metadata: bool) -> int:
     """The lowest version that has what a file uses."""
-    return 0x11 if coded or metadata else 0x10
+    return LOWEST_VERSION + (coded or metadata)
 
 
 RAW, PREDICTED = 0, 1

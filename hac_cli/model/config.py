@@ -56,6 +56,11 @@ class ModelConfig:
         return self.sample_rate / self.hop_length
 
     @property
+    def noise_steps_per_frame(self) -> int:
+        """How often in a frame there is new noise, in the decoder's last stage; 0 without noise."""
+        return self.hop_length // self.strides[0] if self.noise else 0
+
+    @property
     def latency_seconds(self) -> float:
         """Algorithmic latency: one whole frame has to be there, and the look-ahead after it."""
         return (self.hop_length + self.look_ahead) / self.sample_rate

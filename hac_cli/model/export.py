@@ -4,11 +4,14 @@
 ``state_0`` ... and gives ``tokens [channels, frames, 1]`` (int32), ``latents [channels, frames, bits]`` and
 ``next_state_0`` ...; ``NAME-decoder.onnx`` takes ``tokens`` and its states and gives ``audio`` and the next ones. A
 stream starts with states of zeros, of the shapes that the file tells (``channels`` first), and hands on what it got.
-The decoder's audio is ``look_ahead`` samples late. Constants of the model are in the file's metadata.
+A decoder's state of one value is the step in its noise: a stream that starts at frame f sets it to f times
+``noise_steps_per_frame`` mod 64256, to have the noise of the whole. The decoder's audio is ``look_ahead`` samples late.
+Constants of the model are in the file's metadata.
 """
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +61,16 @@ def export_onnx(model: ReleasedModel, folder: Path) -> list[Path]:
     paths = [folder / f"{model.name}-encoder.onnx", folder / f"{model.name}-decoder.onnx"]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(_Encoder(network), "audio", audio, ["tokens", "latents"], network.fresh_encoder(1), paths[0])
-        _write(_Decoder(network), "tokens", tokens, ["audio"], network.fresh_decoder(1), paths[1])
-        for path in paths:
-            graph = onnx.load(path)
-            onnx.helper.set_model_props(graph, _about(model))
-            onnx.save(graph, path)
+        with tempfile.TemporaryDirectory(prefix=".hac-", dir=folder) as partial:
+            made = [Path(partial, path.name) for path in paths]
+            _write(_Encoder(network), "audio", audio, ["tokens", "latents"], network.fresh_encoder(1), made[0])
+            _write(_Decoder(network), "tokens", tokens, ["audio"], network.fresh_decoder(1), made[1])
+            for file in made:
+                graph = onnx.load(file)
+                onnx.helper.set_model_props(graph, _about(model))
+                onnx.save(graph, file)
+            for file, path in zip(made, paths, strict=True):
+                file.replace(path)
     except OSError as error:
         raise OutputError(f"can't be written: {error.strerror}", str(folder)) from error
     return paths
@@ -94,5 +101,6 @@ def _about(model: ReleasedModel) -> dict[str, str]:
         "hop_length": config.hop_length,
         "look_ahead": config.look_ahead,
         "bits_per_token": config.bits_per_token,
+        "noise_steps_per_frame": config.noise_steps_per_frame,
     }
     return {key: str(value) for key, value in values.items()}

@@ -45,7 +45,7 @@ def decoder_plan(config: ModelConfig) -> list[Layer]:
         width = widths[stage]
         outputs = widths[stage - 1] if stage else 1
         if config.noise and not stage:
-            layers.append(Layer("noise", width, width, stride=config.hop_length // config.strides[0]))
+            layers.append(Layer("noise", width, width, stride=config.noise_steps_per_frame))
         layers += [*_blocks(config, width, blocks[stage]), Layer("snake", width, width), Layer("up", width,
                    outputs, config.strides[stage])]  # fmt: skip
     return layers

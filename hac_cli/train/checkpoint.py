@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from hac_cli.errors import ModelError
+from hac_cli.errors import ModelError, OutputError
 from hac_cli.model.config import ModelConfig
 from hac_cli.model.network import Codec
 
@@ -17,13 +17,16 @@ PARTS = {"config", "model", "average", "optimizers", "adversary", "step", "elaps
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Writes beside the target first, so that a crash leaves the last good checkpoint."""
+    """Writes beside the target first, so that a crash leaves the last good checkpoint. Raises OutputError."""
     partial = path.with_suffix(".part")
-    with partial.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # torch's own writer has no OSError for a full disk
+        raise OutputError(f"can't be written, the one before is kept: {error}", str(path)) from error
 
 
 def load(path: Path) -> dict[str, Any]:

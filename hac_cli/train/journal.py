@@ -12,6 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from hac_cli.errors import OutputError
+
 
 class Journal:
     """``write('log', ...)`` adds a line to ``log.jsonl`` and its numbers to TensorBoard's curves.
@@ -36,8 +38,12 @@ class Journal:
     def write(self, name: str, values: dict[str, Any]) -> None:
         step = values["step"]
         rounded = {key: round(value, 5) if isinstance(value, float) else value for key, value in values.items()}
-        with (self.folder / f"{name}.jsonl").open("a") as file:
-            file.write(json.dumps(rounded) + "\n")
+        path = self.folder / f"{name}.jsonl"
+        try:
+            with path.open("a") as file:
+                file.write(json.dumps(rounded) + "\n")
+        except OSError as error:
+            raise OutputError(f"can't be written: {error.strerror}", str(path)) from error
         if self.board:
             for key, value in values.items():
                 if isinstance(value, (int, float)) and key != "step":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from hac_cli.errors import ModelError
+from hac_cli.errors import ModelError, OutputError
 from hac_cli.model.layers import Up
 from hac_cli.model.network import Codec
 from hac_cli.model.release import save_release
@@ -50,22 +51,39 @@ def export(source: Path, target: Path, about: dict[str, str], sources: Sequence[
     """Writes the averaged weights of a checkpoint, folded, and gives the file's SHA-256; beside them, in bfloat16, the
     discriminators if there are any. ``sources``: training data, on whose held-out speakers the level is matched first.
 
-    Raises ModelError for a checkpoint that can't be read or a network above the limit of parameters.
+    Raises ModelError for a checkpoint that can't be read or a network above the limit of parameters, OutputError for
+    what can't be written.
     """
+    if not target.parent.is_dir():
+        raise OutputError("there is no such folder; make it first", str(target.parent))
     model, state = checkpoint.load_average(source)
     story = {"steps": str(state["step"]), "hours": f"{state['elapsed'] / 3600:.2f}"} | state.get("about", {})
     if sources:
         corpus = data.load([data.Source.parse(text) for text in sources], source.parent.parent / "audio-cache")
         _, held_out = data.split(corpus, data.HELD_OUT_SPEAKERS, _held_out(story))
         story["level_gain_db"] = f"{match_level(model, Crops(held_out, PLAIN_SPEECH, seed=0)):.2f}"
-    partial = target.with_suffix(".part")
-    save_release(model, partial, story | about)
-    partial.replace(target)
+    judges = target.with_suffix(DISCRIMINATORS)
+    with _written(target) as partial:
+        save_release(model, partial, story | about)
     if state["adversary"]:
-        judges = {name: value.to(torch.bfloat16) for name, value in state["adversary"]["discriminators"].items()}
-        save_file(judges, partial)
-        partial.replace(target.with_suffix(DISCRIMINATORS))
+        found = state["adversary"]["discriminators"].items()
+        with _written(judges) as partial:
+            save_file({name: value.to(torch.bfloat16) for name, value in found}, partial)
+    else:
+        judges.unlink(missing_ok=True)  # of other weights
     return hashlib.sha256(target.read_bytes()).hexdigest()
+
+
+@contextlib.contextmanager
+def _written(target: Path) -> Iterator[Path]:
+    """Where to write what becomes ``target`` when it is complete. Raises OutputError."""
+    partial = target.with_suffix(".part")
+    try:
+        yield partial
+        partial.replace(target)
+    except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"can't be written: {error}", str(target)) from error
 
 
 def held_out_before(source: Path) -> list[str]:

@@ -39,6 +39,8 @@ def train(
     Raises UsageError when the folder already holds a run and ``resume`` is not set, or the other way round;
     InputError for data that can't be used.
     """
+    if resume and start_from:
+        raise UsageError("a run that is resumed has begun already; leave --start-from out")
     _check_folder(folder, resume)
     place = choose_device(device)
     if place.type == "cuda":

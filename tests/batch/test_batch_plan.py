@@ -79,6 +79,14 @@ def test_names_survive_the_manifest(settings, source):
     assert (again.counts.inputs, again.counts.done) == (0, len(STRANGE))
 
 
+def test_a_manifest_of_a_place_that_gives_no_dates_is_read(settings, source):
+    source("one.wav")
+    pretend(settings, planned(settings))
+    path = manifest.Path(settings.target, manifest.NAME)
+    bare = [{key: value for key, value in record.items() if key != "input_stamp"} for record in manifest.read(path)]
+    assert pairs(planned(settings, records=bare)) == {"one.wav": "one.hac"}  # it may have changed
+
+
 def test_patterns(settings, source):
     source("one.wav", "two.wav", "talks/one.wav", "talks/notes.txt", "talks/more/three.flac")
     assert pairs(planned(settings, Selection(include=("one.*",)))).keys() == {"one.wav", "talks/one.wav"}

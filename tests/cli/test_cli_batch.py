@@ -111,6 +111,17 @@ def test_files_from(done, tree, call, tmp_path):
     assert (code, errors) == (3, f"hac: {tmp_path}/none: can't be read: no such file or directory\n")
 
 
+def test_a_pipe_that_is_closed_is_no_fault_of_the_list(tree, start_hac, tmp_path):
+    (tmp_path / "names").write_text("".join(f"missing {number}.wav\n" for number in range(5000)))
+    arguments = ("batch", "compress", "-n", "--json", "--files-from", tmp_path / "names", tree, "none")
+    process = start_hac(*arguments, stdout=subprocess.PIPE)
+    events = [json.loads(process.stdout.readline()) for _ in range(3)]
+    process.stdout.close()
+    assert [event["event"] for event in events] == ["plan", "failed", "failed"]
+    assert b"names" not in process.communicate(timeout=60)[1]
+    assert process.returncode == 141
+
+
 def test_there_and_back(done, tree, hac, tmp_path):
     """Files and a shard in one run; exact lengths, and the same audio as one by one."""
     source, target = tmp_path / "coded", tmp_path / "audio"

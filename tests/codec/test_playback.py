@@ -137,8 +137,9 @@ def test_cut(folder, tmp_path):
         part = tokens_of((tmp_path / "part.hac").read_bytes())
         np.testing.assert_array_equal(part, tokens_of(data)[:, frame : frame + part.shape[1]])
         assert len(decoded(tmp_path / "part.hac")[0]) == piece.samples
-    with pytest.raises(UsageError):
-        cut(folder / "talk.hac", tmp_path / "none.hac", start=10)
+    for start in (10, -0.01):
+        with pytest.raises(UsageError):
+            cut(folder / "talk.hac", tmp_path / "none.hac", start=start)
 
 
 def test_pieces_claim_nothing_that_they_may_not_have(folder, tmp_path):

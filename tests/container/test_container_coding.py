@@ -114,6 +114,25 @@ def test_many_blocks_at_once_are_the_same_as_one_by_one(channels):
         assert len(read[0][1]) == 1
 
 
+def test_what_is_read_ahead_is_little_at_first_and_no_error_before_its_turn():
+    data = make_file(HEADER, few_tokens(HEADER, 160))
+    sizes = [len(part) for part in split(data)]
+
+    class Failing(io.BytesIO):
+        def read(self, size=-1):
+            if self.tell() + size > sum(sizes[:21]):
+                raise OSError("the disk is gone")
+            return super().read(size)
+
+    source = Failing(data)
+    blocks = iter(Reader(source, predictor=find_predictor))
+    assert next(blocks).number == 0 and source.tell() == sum(sizes[:2])
+    assert next(blocks).number == 1 and source.tell() <= sum(sizes[:5])
+    assert [next(blocks).number for _ in range(18)] == list(range(2, 20))
+    with pytest.raises(OSError, match="gone"):
+        next(blocks)
+
+
 def test_a_payload_that_is_too_long_is_told_of_in_its_turn():
     """However far it was read ahead, and whether or not its checksum is right."""
     header = make_coded_header(frames_per_block=40)

@@ -52,6 +52,8 @@ def test_the_export_says_what_it_is(folder):
     about = onnxruntime.InferenceSession(folder / "v2-decoder.onnx").get_modelmeta().custom_metadata_map
     assert about["hop_length"] == "320" and about["look_ahead"] == str(model.config.look_ahead)
     assert about["model"] == "v2" and len(about["weights_sha256"]) == 64
+    assert about["noise_steps_per_frame"] == "16"
+    assert sorted(path.name for path in folder.iterdir()) == ["v2-decoder.onnx", "v2-encoder.onnx"]
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path, capfd):

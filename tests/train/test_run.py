@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_training import ADVERSARIAL, RECIPE, TINY, make_trainer
 
-from hac_cli.errors import HacError, ModelError, UsageError
+from hac_cli.errors import HacError, ModelError, OutputError, UsageError
 from hac_cli.losses.whisper import WhisperEncoder, WhisperLoss
 from hac_cli.train import checkpoint
 from hac_cli.train.evaluation import Evaluation, pick, spectrogram
@@ -315,7 +315,10 @@ def test_a_checkpoint_becomes_weights_with_their_story(folder, corpus, tmp_path)
     assert export(str(level), "--data", str(folder)).exit_code == 0
     assert "level_gain_db" in read_metadata(level) and "level_gain_db" not in metadata
     assert isinstance(export(str(plain)).exception, HacError)  # it exists
+    plain.with_suffix(".discriminators").write_bytes(b"of other weights")
+    assert isinstance(export(str(tmp_path / "none" / "x.safetensors")).exception, OutputError)
     assert export(str(plain), "-f").exit_code == 0
+    assert not plain.with_suffix(".discriminators").exists()
 
     after = make_trainer(corpus, tmp_path / "after")
     after.start_from(plain)
@@ -351,3 +354,5 @@ def test_the_command_trains_refuses_and_resumes(folder, tmp_path, capsys):
     after = checkpoint.load(tmp_path / "next" / "checkpoint.pt")
     assert after["about"]["held_out"] == saved["about"]["held_out"]
     assert run([*command, "--resume"]) == 0
+    capsys.readouterr()
+    assert run([*command, *start, "--resume"]) == 2 and "leave --start-from out" in capsys.readouterr().err
