@@ -107,15 +107,9 @@ class Plan:
     def _remember_outcome(self, record: Record, good: bool) -> None:
         name, member, target = (_pack(record.get(key) or "") for key in ("input", "member", "output"))
         if good:
-            values = (
-                name,
-                member,
-                target,
-                record.get("input_bytes"),
-                record.get("input_stamp", ""),
-                record.get("input_digest"),
-            )
-            self._database.execute("INSERT OR REPLACE INTO earlier VALUES (?, ?, ?, ?, ?, ?)", values)
+            version = record.get("input_bytes"), record.get("input_stamp", ""), record.get("input_digest")
+            query = "INSERT OR REPLACE INTO earlier VALUES (?, ?, ?, ?, ?, ?)"
+            self._database.execute(query, (name, member, target, *version))
         else:
             self._database.execute("DELETE FROM earlier WHERE name = ? AND member = ?", (name, member))
         query = ("UPDATE outputs SET complete = 1, bytes = coalesce(?, bytes), digest = coalesce(?, digest) "
