@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from hac_cli.errors import ModelError, OutputError
 from hac_cli.model.config import ModelConfig
@@ -16,17 +19,25 @@ FOREIGN = "is not a checkpoint of a training run; give the checkpoint.pt in a ru
 PARTS = {"config", "model", "average", "optimizers", "adversary", "step", "elapsed", "random"}
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Writes beside the target first, so that a crash leaves the last good checkpoint. Raises OutputError."""
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Where to write what becomes ``path`` when it is complete and on the disk. Until then, and after a failure, the
+    file before stays. Raises OutputError."""
     partial = path.with_suffix(".part")
     try:
-        with partial.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
+        yield partial
+        with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
-    except (OSError, RuntimeError) as error:  # torch's own writer has no OSError for a full disk
-        raise OutputError(f"can't be written, the one before is kept: {error}", str(path)) from error
+    except (OSError, RuntimeError, SafetensorError) as error:  # neither writer has an OSError for a full disk
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"can't be written, what was there is kept: {error}", str(path)) from error
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Raises OutputError."""
+    with replaced(path) as partial:
+        torch.save(state, partial)
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,27 +62,15 @@ def export(source: Path, target: Path, about: dict[str, str], sources: Sequence[
         _, held_out = data.split(corpus, data.HELD_OUT_SPEAKERS, _held_out(story))
         story["level_gain_db"] = f"{match_level(model, Crops(held_out, PLAIN_SPEECH, seed=0)):.2f}"
     judges = target.with_suffix(DISCRIMINATORS)
-    with _written(target) as partial:
+    with checkpoint.replaced(target) as partial:
         save_release(model, partial, story | about)
     if state["adversary"]:
         found = state["adversary"]["discriminators"].items()
-        with _written(judges) as partial:
+        with checkpoint.replaced(judges) as partial:
             save_file({name: value.to(torch.bfloat16) for name, value in found}, partial)
     else:
         judges.unlink(missing_ok=True)  # of other weights
     return hashlib.sha256(target.read_bytes()).hexdigest()
-
-
-@contextlib.contextmanager
-def _written(target: Path) -> Iterator[Path]:
-    """Where to write what becomes ``target`` when it is complete. Raises OutputError."""
-    partial = target.with_suffix(".part")
-    try:
-        yield partial
-        partial.replace(target)
-    except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"can't be written: {error}", str(target)) from error
 
 
 def held_out_before(source: Path) -> list[str]:
