@@ -13,13 +13,21 @@ from hac_cli.cli.console import Console, common_options
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--data", "sources", metavar="PATH", multiple=True,
-              help="Match the output's level to the input's, on the speakers of PATH that were held out.")  # fmt: skip
+              help="Match the output's highs and level to the input's, on the speakers of PATH held out.")  # fmt: skip
+@click.option("--with", "others", metavar="FILE=SHARE", multiple=True,
+              help="Average with other weights that began alike, SHARE of all (0 to 1); may be repeated.")  # fmt: skip
 @click.option("--about", metavar="KEY=VALUE", multiple=True, help="More metadata; may be repeated.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @common_options
 @click.pass_obj
 def export_weights(
-    console: Console, checkpoint: Path, target: Path, sources: tuple[str, ...], about: tuple[str, ...], force: bool
+    console: Console,
+    checkpoint: Path,
+    target: Path,
+    sources: tuple[str, ...],
+    others: tuple[str, ...],
+    about: tuple[str, ...],
+    force: bool,
 ) -> None:
     """Write the weights of a training run's CHECKPOINT to OUT, a .safetensors file to code with.
 
@@ -34,5 +42,21 @@ def export_weights(
     if wrong := [item for item in about if "=" not in item]:
         raise UsageError(f"--about {wrong[0]}: give KEY=VALUE")
     metadata = dict(item.split("=", 1) for item in about)
-    digest = export(checkpoint, target, metadata, list(sources))
+    digest = export(checkpoint, target, metadata, sources, _shares(others))
     console.say(f"saved {target}, sha256 {digest}")
+
+
+def _shares(others: tuple[str, ...]) -> list[tuple[Path, float]]:
+    """Raises UsageError for shares that leave nothing to the checkpoint, or are none."""
+    from hac_cli.errors import UsageError
+
+    shares = []
+    for text in others:
+        path, _, share = text.rpartition("=")
+        try:
+            shares.append((Path(path), float(share)))
+        except ValueError:
+            raise UsageError(f"--with {text}: give FILE=SHARE, such as first.safetensors=0.25") from None
+    if not (all(share > 0 for _, share in shares) and sum(share for _, share in shares) < 1):
+        raise UsageError("--with: shares are above 0 and less than 1 together; the checkpoint has the rest")
+    return shares

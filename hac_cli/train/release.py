@@ -7,60 +7,50 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from hac_cli.errors import ModelError, OutputError
-from hac_cli.model.layers import Up
 from hac_cli.model.network import Codec
-from hac_cli.model.release import save_release
+from hac_cli.model.release import fold, load_file_release, save_release
 from hac_cli.model.released import read_metadata
 from hac_cli.train import checkpoint, data
 from hac_cli.train.crops import Crops, CropSettings
+from hac_cli.train.matching import match_colour, match_level
 
-BATCHES = 25
 DISCRIMINATORS = ".discriminators"
 """Suffix of the file beside released weights that holds what judged them, for runs that start from these."""
 PLAIN_SPEECH = CropSettings(music=0, sfx=0, silence=0, noise=0, wide_level=0)
 
 
-@torch.no_grad()
-def match_level(model: Codec, crops: Crops) -> float:
-    """Scales the output so that speech comes back at its level, in the median over crops in dB; gives the gain in dB.
-
-    A network trained on distances gives back less than it got: what it is unsure of, it leaves out.
-    """
-    delay = model.config.look_ahead
-    changes = []
-    for number in range(BATCHES):
-        audio = torch.from_numpy(crops.batch(number))
-        output, target = model(audio)[0][:, delay:], audio[:, : audio.shape[1] - delay]
-        levels = [10 * signal.square().mean(1).log10() for signal in (output, target)]
-        changes += [float(change) for change in levels[0] - levels[1]]
-    gain = -float(np.median(changes))
-    last = model.decoder[-1]
-    assert isinstance(last, Up)
-    last.weight.mul_(10 ** (gain / 20))
-    return gain
-
-
-def export(source: Path, target: Path, about: dict[str, str], sources: Sequence[str] = ()) -> str:
+def export(
+    source: Path,
+    target: Path,
+    about: dict[str, str],
+    sources: Sequence[str] = (),
+    others: Sequence[tuple[Path, float]] = (),
+) -> str:
     """Writes the averaged weights of a checkpoint, folded, and gives the file's SHA-256; beside them, in bfloat16, the
-    discriminators if there are any. ``sources``: training data, on whose held-out speakers the level is matched first.
+    discriminators if there are any. ``others``: weights to average with, each with its share of all. ``sources``:
+    training data, on whose held-out speakers the highs and the level are matched first.
 
-    Raises ModelError for a checkpoint that can't be read or a network above the limit of parameters, OutputError for
-    what can't be written.
+    Raises ModelError for a checkpoint that can't be read, others of another shape, or a network above the limit of
+    parameters, OutputError for what can't be written.
     """
     if not target.parent.is_dir():
         raise OutputError("there is no such folder; make it first", str(target.parent))
     model, state = checkpoint.load_average(source)
     story = {"steps": str(state["step"]), "hours": f"{state['elapsed'] / 3600:.2f}"} | state.get("about", {})
+    if others:
+        model = _averaged(fold(model), others)
+        story["averaged_with"] = ", ".join(f"{share:g} of {path.stem}" for path, share in others)
     if sources:
         corpus = data.load([data.Source.parse(text) for text in sources], source.parent.parent / "audio-cache")
         _, held_out = data.split(corpus, data.HELD_OUT_SPEAKERS, _held_out(story))
-        story["level_gain_db"] = f"{match_level(model, Crops(held_out, PLAIN_SPEECH, seed=0)):.2f}"
+        crops = Crops(held_out, PLAIN_SPEECH, seed=0)
+        story["colour_gain_db"] = f"{match_colour(model, crops):.2f}"
+        story["level_gain_db"] = f"{match_level(model, crops):.2f}"
     judges = target.with_suffix(DISCRIMINATORS)
     with checkpoint.replaced(target) as partial:
         save_release(model, partial, story | about)
@@ -71,6 +61,20 @@ def export(source: Path, target: Path, about: dict[str, str], sources: Sequence[
     else:
         judges.unlink(missing_ok=True)  # of other weights
     return hashlib.sha256(target.read_bytes()).hexdigest()
+
+
+def _averaged(model: Codec, others: Sequence[tuple[Path, float]]) -> Codec:
+    """``model`` has what the shares of the others leave. Weights of runs that began alike are better in the mean than
+    alone (Wortsman et al., Model soups, 2022); of strangers, the mean is noise."""
+    mean = {name: value * (1 - sum(share for _, share in others)) for name, value in model.state_dict().items()}
+    for path, share in others:
+        other = load_file_release(path)
+        if other.config != model.config:
+            raise ModelError("is of a network of another shape", str(path))
+        for name, value in other.state_dict().items():
+            mean[name] += share * value
+    model.load_state_dict(mean)
+    return model
 
 
 def held_out_before(source: Path) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from tiny_training import ADVERSARIAL, RECIPE, TINY, make_trainer
 
+import hac_cli
 from hac_cli.errors import HacError, ModelError, OutputError, UsageError
 from hac_cli.losses.whisper import WhisperEncoder, WhisperLoss
 from hac_cli.train import checkpoint
@@ -313,8 +314,17 @@ def test_a_checkpoint_becomes_weights_with_their_story(folder, corpus, tmp_path)
     assert (metadata["steps"], metadata["data"], metadata["licence"]) == ("6", "noise", "free")
     assert load_file_release(plain).config == TINY
     assert export(str(level), "--data", str(folder)).exit_code == 0
-    assert "level_gain_db" in read_metadata(level) and "level_gain_db" not in metadata
+    assert {"level_gain_db", "colour_gain_db"} <= read_metadata(level).keys() and "level_gain_db" not in metadata
     assert isinstance(export(str(plain)).exception, HacError)  # it exists
+    mixed = tmp_path / "mixed.safetensors"
+    assert export(str(mixed), "--with", f"{level}=0.25").exit_code == 0
+    for name, value in load_file_release(mixed).state_dict().items():
+        a, b = (load_file_release(path).state_dict()[name] for path in (plain, level))
+        torch.testing.assert_close(value, 0.75 * a + 0.25 * b, atol=1e-3, rtol=0.02)  # bfloat16
+    for wrong in (f"{level}=1", f"{level}=0", f"{level}=nan", f"{level}", "=0.5"):
+        assert isinstance(export(str(mixed), "-f", "--with", wrong).exception, HacError)
+    stranger = Path(hac_cli.__file__).parent / "model" / "weights" / "v2.safetensors"
+    assert "another shape" in str(export(str(mixed), "-f", "--with", f"{stranger}=0.5").exception)
     plain.with_suffix(".discriminators").write_bytes(b"of other weights")
     assert isinstance(export(str(tmp_path / "none" / "x.safetensors")).exception, OutputError)
     assert export(str(plain), "-f").exit_code == 0
