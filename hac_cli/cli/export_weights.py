@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hac_cli.cli.console import Console, common_options
+from hac_cli.errors import OutputError, UsageError
 
 
 @click.command("export-weights")
@@ -33,7 +34,6 @@ def export_weights(
 
     They are the running averages of the run, their scales folded into them, in bfloat16. The file tells its recipe,
     its data and how long it was trained. Discriminators, if there are any, go beside it."""
-    from hac_cli.errors import OutputError, UsageError
     from hac_cli.train.release import DISCRIMINATORS, export
 
     for path in (target, target.with_suffix(DISCRIMINATORS)):
@@ -48,15 +48,15 @@ def export_weights(
 
 def _shares(others: tuple[str, ...]) -> list[tuple[Path, float]]:
     """Raises UsageError for shares that leave nothing to the checkpoint, or are none."""
-    from hac_cli.errors import UsageError
+    from hac_cli.train.data import weight_of
 
     shares = []
     for text in others:
         path, _, share = text.rpartition("=")
         try:
-            shares.append((Path(path), float(share)))
+            shares.append((Path(path), weight_of(share)))
         except ValueError:
-            raise UsageError(f"--with {text}: give FILE=SHARE, such as first.safetensors=0.25") from None
-    if not (all(share > 0 for _, share in shares) and sum(share for _, share in shares) < 1):
-        raise UsageError("--with: shares are above 0 and less than 1 together; the checkpoint has the rest")
+            raise UsageError(f"--with {text}: give FILE=SHARE, SHARE above 0, such as one.safetensors=0.25") from None
+    if sum(share for _, share in shares) >= 1:
+        raise UsageError("--with: shares are less than 1 together; the checkpoint has the rest")
     return shares

@@ -23,7 +23,7 @@ SMOOTHING = 41  # bins, about 1 kHz
 RISE = (7000, 8000)  # Hz; below, louder bands cost what PESQ sees
 REACH = 15  # samples to either side: the equaliser is short beside the filter's 40
 TOP = 11_500  # Hz; above, resampling to 24 kHz has left what it would
-FLOOR = 1e-7  # of power, 97 dB below a sine of full level
+FLOOR = 1e-7  # of power, 118 dB below a sine of full level
 
 
 @torch.no_grad()
@@ -44,14 +44,13 @@ def match_colour(model: Codec, crops: Crops) -> float:
     gain there in dB. The last filter is convolved with that gain's response, and keeps its length."""
     losses = [_log_spectrum(target) - _log_spectrum(output) for output, target in _decoded(model, crops)]
     missing = torch.stack(losses).mean(0)
-    taper = torch.hann_window(SMOOTHING + 2, periodic=False)[1:-1]
+    taper = _bell(SMOOTHING)
     edges = F.pad(missing[None, None], (SMOOTHING // 2, SMOOTHING // 2), mode="replicate")
     smooth = F.conv1d(edges, taper[None, None] / taper.sum())[0, 0]
     hertz = torch.linspace(0, model.config.sample_rate / 2, len(smooth))
     smooth[hertz > TOP] = smooth[hertz <= TOP][-1]
     rise = ((hertz - RISE[0]) / (RISE[1] - RISE[0])).clamp(0, 1)
-    response = torch.fft.irfft(10 ** (smooth * rise / 2)).roll(REACH)[: 2 * REACH + 1]
-    response = response * torch.hann_window(2 * REACH + 3, periodic=False)[1:-1]
+    response = torch.fft.irfft(10 ** (smooth * rise / 2)).roll(REACH)[: 2 * REACH + 1] * _bell(2 * REACH + 1)
     taps = _last_filter(model)  # [taps, 1, channels]
     taps.copy_(F.conv1d(taps.permute(2, 1, 0), response[None, None], padding=REACH).permute(2, 1, 0))
     return 10 * float(smooth[rise == 1].mean())
@@ -69,6 +68,11 @@ def _decoded(model: Codec, crops: Crops) -> Iterator[tuple[Tensor, Tensor]]:
     for number in range(BATCHES):
         audio = torch.from_numpy(crops.batch(number))
         yield model(audio)[0][:, delay:], audio[:, : audio.shape[1] - delay]
+
+
+def _bell(size: int) -> Tensor:
+    """A symmetric Hann window without the zeros at its ends."""
+    return torch.hann_window(size + 2, periodic=False)[1:-1]
 
 
 def _log_spectrum(signal: Tensor) -> Tensor:
