@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "hac_cli"
 # The command line may ask every part that works without torch; coding goes through codec and recordings alone.
 ALLOWED = {
     "errors": set(),
+    "outputs": set(),
     "container": set(),
     "audio": set(),
     "model": set(),
@@ -26,8 +27,9 @@ ALLOWED = {
     "editing": {"audio", "container", "model", "predictors", "player"},
     "eval": {"codec", "search", "recordings", "audio", "model.released", "model.engine"},
     "train": {"model", "losses", "audio", "container", "eval.metrics"},
-    "batch": {"codec", "recordings", "predictors", "audio", "container", "model.released"},
+    "batch": {"outputs", "codec", "recordings", "predictors", "audio", "container", "model.released"},
     "cli": {
+        "outputs",
         "batch",
         "codec",
         "recordings",
@@ -42,7 +44,7 @@ ALLOWED = {
     },
 }
 PUBLIC = {"", "__version__", *hac_cli.__all__}  # of the package itself, which hands on what codec has
-WITHOUT_TORCH = ("errors", "container", "audio", "predictors", "player", "batch", "cli")
+WITHOUT_TORCH = ("errors", "outputs", "container", "audio", "predictors", "player", "batch", "cli")
 
 
 def imports_of(file: Path) -> set[str]:

@@ -53,7 +53,8 @@ class Item:
     """One recording: file ``name`` of the source folder, or its ``member`` if it is a shard; ``target`` in the other.
 
     ``size`` (bytes) and ``stamp`` tell an input from a later version of it; ``digest`` (SHA-256) is that of the input
-    when ``target`` was made from it, None if it wasn't or if digests are not compared.
+    when ``target`` was made from it, None if it wasn't or if digests are not compared. ``free``: there was no file by
+    the name of ``target``, and none is to be overwritten.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Item:
     stamp: str
     member: str | None = None
     digest: str | None = None
+    free: bool = False
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ CREATE TABLE earlier (name BLOB, member BLOB, target BLOB, size INT, stamp TEXT,
                       PRIMARY KEY (name, member)) WITHOUT ROWID;
 CREATE TABLE outputs (target BLOB PRIMARY KEY, bytes INT, digest TEXT, complete INT) WITHOUT ROWID;
 CREATE TABLE items (id INTEGER PRIMARY KEY, name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT,
-                    todo INT, known INT, job INT);
+                    todo INT, known INT, free INT, job INT);
 CREATE UNIQUE INDEX one_input ON items (name, member);
 """
 
@@ -139,9 +139,11 @@ class Plan:
             known = todo = False
         else:
             todo = hashed or changed
+        output = None if target is None else _pack(target)
+        free = self._existing != OVERWRITE and target is not None and self._target.find(target) is None
         self._database.execute(
-            "INSERT OR IGNORE INTO items VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-            (*key, None if target is None else _pack(target), candidate.size, candidate.stamp, digest, todo, known),
+            "INSERT OR IGNORE INTO items VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            (*key, output, candidate.size, candidate.stamp, digest, todo, known, free),
         )
 
     def refusals(self) -> Iterator[tuple[Item, HacError]]:
@@ -149,15 +151,15 @@ class Plan:
         if self._settings.shard_format is None:
             yield from self._refuse_twins()
         if self._existing == REFUSE:
-            query = "SELECT name, target, size, stamp, member, digest FROM items WHERE NOT todo AND NOT known"
+            query = "SELECT name, target, size, stamp, member, digest, free FROM items WHERE NOT todo AND NOT known"
             for row in self._database.execute(query):
                 yield _item(row), OutputError(EXISTS)
 
     def _refuse_twins(self) -> Iterator[tuple[Item, HacError]]:
         """Of inputs with one output, all but that which has made it, or else the first by its name."""
         twins = self._database.execute(
-            "SELECT name, target, size, stamp, member, digest, id, first FROM (SELECT items.*, first_value(id) OVER "
-            "(PARTITION BY target ORDER BY earlier.size IS NULL, name, member) AS first "
+            "SELECT name, target, size, stamp, member, digest, free, id, first FROM (SELECT items.*, "
+            "first_value(id) OVER (PARTITION BY target ORDER BY earlier.size IS NULL, name, member) AS first "
             "FROM items LEFT JOIN earlier USING (name, member, target)) WHERE id != first"
         ).fetchall()
         for *row, number, first in twins:
@@ -234,15 +236,15 @@ class Plan:
     def jobs(self) -> Iterator[Job]:
         """The largest first: a long recording that comes last would keep one worker busy while the rest has gone."""
         order = "SELECT job, sum(size) FROM items WHERE job IS NOT NULL GROUP BY job ORDER BY 2 DESC, 1"
-        query = "SELECT name, target, size, stamp, member, digest FROM items WHERE job = ? ORDER BY name, id"
+        query = "SELECT name, target, size, stamp, member, digest, free FROM items WHERE job = ? ORDER BY name, id"
         for job, size in self._database.execute(order):
             rows = self._database.execute(query, (job,)).fetchall()
             yield Job(tuple(map(_item, rows)), size)
 
 
 def _item(row: Sequence[Any]) -> Item:
-    name, target, size, stamp, member, digest = row
-    return Item(_unpack(name), _unpack(target), size, stamp, _unpack(member) or None, digest)
+    name, target, size, stamp, member, digest, free = row
+    return Item(_unpack(name), _unpack(target), size, stamp, _unpack(member) or None, digest, bool(free))
 
 
 def _pack(name: str) -> bytes:

@@ -85,7 +85,7 @@ class RemoteFolder:
             yield temporary
 
     @contextlib.contextmanager
-    def writing(self, name: str) -> Iterator[str]:
+    def writing(self, name: str, free: bool = False) -> Iterator[str]:
         with _temporary_file(name) as temporary:
             yield temporary
             try:

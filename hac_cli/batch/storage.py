@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from hac_cli import outputs
 from hac_cli.errors import HacError, InputError, OutputError, UsageError
 
 DISK_FULL = "the disk is full; make room and run the same command again, which goes on from here"
@@ -54,8 +55,11 @@ class Folder(Protocol):
     def reading(self, name: str) -> contextlib.AbstractContextManager[str]:
         """The path of a local file with the content."""
 
-    def writing(self, name: str) -> contextlib.AbstractContextManager[str]:
-        """The path of a temporary file that becomes ``name``, as a whole, when the block is left in good order."""
+    def writing(self, name: str, free: bool = False) -> contextlib.AbstractContextManager[str]:
+        """The path of a temporary file that becomes ``name``, as a whole, when the block is left in good order.
+
+        ``free``: there was no such file. Raises OutputError if somebody has made one by now, where that can be told.
+        """
 
     def clean(self, name: str) -> None:
         """Deletes what a process that was killed has left of ``name``, but not ``name`` itself."""
@@ -136,28 +140,15 @@ class LocalFolder:
         yield path
 
     @contextlib.contextmanager
-    def writing(self, name: str) -> Iterator[str]:
+    def writing(self, name: str, free: bool = False) -> Iterator[str]:
         final = Path(self._path(name))
         temporary = final.with_name(f"{_prefix(final.name)}{os.urandom(8).hex()}.part")
-        unfinished.add(str(temporary))
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
-            temporary.touch(0o666, exist_ok=False)  # less the umask, as for any new file
-            replaced = final.stat().st_mode if final.exists() else 0
-            if replaced:
-                temporary.chmod(stat.S_IMODE(replaced) | stat.S_IWUSR)  # what was private is so from the first byte on
-            yield str(temporary)
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            if replaced:
-                temporary.chmod(stat.S_IMODE(replaced))
-            temporary.replace(final)
+            with outputs.written(temporary, final, _place if free else Path.replace, unfinished) as path:
+                yield path
         except OSError as error:
             raise explain_output(error) from error
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            unfinished.discard(str(temporary))
 
     def clean(self, name: str) -> None:
         final = Path(self._path(name))
@@ -180,6 +171,12 @@ class LocalFolder:
 
     def _path(self, name: str) -> str:
         return os.path.join(self.location, name) if name else self.location  # noqa: PTH118  keeps any bytes
+
+
+def _place(temporary: Path, final: Path) -> None:
+    """A worker that died just after it had placed its output has left the same one, which is nobody else's."""
+    if not outputs.place(temporary, final) and sha256(str(final)) != sha256(str(temporary)):
+        raise OutputError("has come to exist while this ran, and was left as it is; move it, and run the same again")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

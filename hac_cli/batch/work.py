@@ -97,7 +97,7 @@ def _code(item: Item, settings: Settings, source: Folder, target: Folder) -> Fac
         if facts.get("unchanged"):
             return {**facts, "output_bytes": _size(target, item.target)}
         _refuse_same_file(path, target, item.target)
-        with target.writing(item.target) as temporary:
+        with target.writing(item.target, item.free) as temporary:
             if settings.command == COMPRESS:
                 result = compress(path, temporary, **_coding(settings))
             else:
@@ -225,7 +225,7 @@ def _open_shard(job: Job, settings: Settings, source: Folder, target: Folder) ->
         if facts["unchanged"]:
             return {**facts, "output_bytes": _size(target, item.target)}
         data = io.BytesIO(tokens.to_hac(recordings[str(item.member)]))
-        with target.writing(item.target) as temporary:
+        with target.writing(item.target, item.free) as temporary:
             result = decompress(data, temporary, **_decoding(settings))
             return {**facts, **_facts(result), **_output(temporary)}
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from hac_cli import outputs
 from hac_cli.cli import signals
 from hac_cli.errors import HacError, InputError, OutputError, UsageError
 
@@ -200,42 +201,21 @@ def _is_stream(target: str) -> bool:
 def _replacing(target: str, force: bool) -> Iterator[str]:
     final = Path(os.path.realpath(target))  # a symbolic link stays one
     temporary = final.with_name(f".hac-{os.urandom(4).hex()}{final.suffix}")
-    signals.leftovers.add(str(temporary))
     try:
-        temporary.touch(0o666, exist_ok=False)  # less the umask, as for any new file
-        if replaced := _mode(target):
-            temporary.chmod(stat.S_IMODE(replaced) | stat.S_IWUSR)  # what was private is so from the first byte on
-        yield str(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        if replaced:
-            temporary.chmod(stat.S_IMODE(replaced))
-        if force:
-            temporary.replace(final)
-        else:
-            _place(temporary, final)
+        with outputs.written(temporary, final, Path.replace if force else _place, signals.leftovers) as path:
+            yield path
     except HacError as error:
         if error.path == str(temporary):
             error.path = target
         raise
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        signals.leftovers.discard(str(temporary))
 
 
 def _place(temporary: Path, final: Path) -> None:
     """Gives a file its name. If that is taken by now, it gets a similar one, and OutputError says which."""
     for number in itertools.count():
         name = final.with_name(f"{final.stem}-{number}{final.suffix}") if number else final
-        try:
-            os.link(temporary, name)
-        except FileExistsError:
+        if not outputs.place(temporary, name):
             continue
-        except OSError:  # no hard links here
-            if name.exists():
-                continue
-            temporary.replace(name)
         if number:
             raise OutputError(f"exists by now; what was to become it is {name.name}", str(final))
         return

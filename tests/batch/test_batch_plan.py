@@ -219,6 +219,18 @@ def test_nobody_elses_work_is_overwritten(settings, source, tmp_path):
         planned(replace(other, shard_format="npz"))
 
 
+def test_what_may_not_be_overwritten(settings, source, tmp_path):
+    """What was not there when the batch was planned, unless all may be."""
+    source("own.wav", "new.wav")
+    pretend(settings, planned(settings, Selection(include=("own.wav",))))
+    for existing, new in ((plan.REFUSE, True), (plan.SKIP, True), (plan.OVERWRITE, False)):
+        source("own.wav")
+        os.utime(tmp_path / "src" / "own.wav", (1, 1))
+        made = planned(settings, existing=existing)
+        items = {item.name: item.free for job in made.plan.jobs() for item in job.items}
+        assert items == {"own.wav": False, "new.wav": new}
+
+
 def test_inputs_by_content(settings, source, tmp_path):
     """The workers are to compare digests, whatever size and time say."""
     hashed = replace(settings, hash_inputs=True)

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from hac_cli.audio import AudioReader
 from hac_cli.batch import manifest, tokens, work
 from hac_cli.batch.job import Item, Job, Settings
 from hac_cli.cli.app import run
+from hac_cli.errors import OutputError
 
 GOOD = {"plain.wav": 4_000, "a/b/deep.flac": 4_001, "new\nline 🎙.wav": 3_999, os.fsdecode(b"\xff\xfe.wav"): 100}
 
@@ -204,6 +206,21 @@ def test_an_input_is_never_overwritten(settings, tmp_path):
     before = talk.read_bytes()
     (outcome,) = work.work(job(Item("talk.wav", "talk.wav", 1, "")), settings)
     assert "would be lost" in str(outcome.error) and talk.read_bytes() == before
+
+
+def test_what_came_to_exist_meanwhile_is_kept(settings, tmp_path):
+    """But for what a worker that died has left of the same job."""
+    write_talk(tmp_path / "src" / "talk.wav")
+    item = Item("talk.wav", "talk.hac", 1, "", free=True)
+    (first,), (again,) = work.work(job(item), settings), work.work(job(item), settings)
+    assert not first.error and not again.error and again.digest == first.digest
+    target = tmp_path / "dst" / "talk.hac"
+    target.write_bytes(b"somebody's")
+    (other,) = work.work(job(item), settings)
+    assert "has come to exist" in str(other.error) and other.exit_code == OutputError.exit_code
+    assert target.read_bytes() == b"somebody's" and list(target.parent.iterdir()) == [target]
+    (forced,) = work.work(job(replace(item, free=False)), settings)
+    assert not forced.error and sha256(target.read_bytes()).hexdigest() == first.digest
 
 
 def test_other_versions_are_refused(settings):
