@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,9 +24,8 @@ class Resampler:
     has exactly ``resampled_length`` samples. Equal rates pass blocks through untouched.
 
     The filter needs to see some of what follows and works in steps, so the output lags behind the input by up to
-    ``latency`` seconds: 39 ms from 48000 or 44100 to 24000 Hz and back, 37 ms from 16000 to 24000 Hz, 73 ms from
-    8000 to 24000 Hz. Quality is soxr's HQ (20 bits); VHQ doubles the lag where it raises the rate, and the lower
-    ones hardly reduce it.
+    39 ms from 48000 or 44100 to 24000 Hz and back, 37 ms from 16000 to 24000 Hz, 73 ms from 8000 to 24000 Hz. Quality is
+    soxr's HQ (20 bits); VHQ doubles the lag where it raises the rate, and the lower ones hardly reduce it.
     """
 
     def __init__(self, from_rate: int, to_rate: int, channels: int) -> None:
@@ -40,11 +37,6 @@ class Resampler:
         self._samples_out = 0
         self._flushed = False
         self._stream = None if from_rate == to_rate else _new_stream(from_rate, to_rate, channels)
-
-    @property
-    def latency(self) -> float:
-        """The longest time in seconds by which the output lags behind the input, to about a millisecond."""
-        return _measured_latency(self.from_rate, self.to_rate)
 
     def process(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         """Takes the next ``[channels, n]`` samples, returns ``[channels, m]`` that are ready; m may be 0."""
@@ -79,17 +71,3 @@ def _new_stream(from_rate: int, to_rate: int, channels: int):  # type: ignore[no
     import soxr
 
     return soxr.ResampleStream(from_rate, to_rate, channels, dtype="float32", quality=_QUALITY)
-
-
-@lru_cache
-def _measured_latency(from_rate: int, to_rate: int) -> float:
-    """soxr does not tell its latency, so a second of silence is sent through it, millisecond by millisecond."""
-    resampler = Resampler(from_rate, to_rate, 1)
-    if resampler._stream is None:
-        return 0.0
-    step = np.zeros((1, max(1, from_rate // 1000)), np.float32)
-    lag = 0.0
-    for _ in range(1000):
-        resampler.process(step)
-        lag = max(lag, resampler._samples_in / from_rate - resampler._samples_out / to_rate)
-    return lag

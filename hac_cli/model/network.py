@@ -81,9 +81,3 @@ class Codec(nn.Module):
             latents = on_sphere(latents)
         output, _ = self.decode(binarize(latents, curvature), self.fresh_decoder(batch))
         return output, latents
-
-
-def count(config: ModelConfig) -> int:
-    """Parameters of the network that ``config`` describes, without allocating it."""
-    with torch.device("meta"):
-        return Codec(config).parameter_count

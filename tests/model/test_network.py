@@ -5,7 +5,7 @@ import torch
 
 from hac_cli.errors import ModelError
 from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
-from hac_cli.model.network import Codec, count
+from hac_cli.model.network import Codec
 from hac_cli.model.quantizer import binarize, bit_entropy, commitment, entropy_gap, on_sphere, to_signs, to_tokens
 from hac_cli.model.release import fold, load_file_release, save_release, unfold
 from hac_cli.model.scaling import FeatureScale
@@ -13,7 +13,7 @@ from hac_cli.model.scaling import FeatureScale
 
 def test_the_default_network_is_within_its_limits():
     config = ModelConfig()
-    assert count(config) <= MAX_PARAMETERS
+    assert Codec(config).parameter_count <= MAX_PARAMETERS
     assert (config.hop_length, config.frame_rate, config.bitrate) == (320, 75.0, 1350.0)
     assert config.look_ahead <= 0.040 * config.sample_rate
     assert config.latency_seconds == pytest.approx(0.040)

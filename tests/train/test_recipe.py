@@ -4,7 +4,7 @@ import pytest
 
 from hac_cli.errors import UsageError
 from hac_cli.model.config import MAX_PARAMETERS
-from hac_cli.model.network import count
+from hac_cli.model.network import Codec
 from hac_cli.train.recipe import RECIPES, Recipe
 
 
@@ -71,7 +71,7 @@ def test_recipes_that_extend_each_other_are_refused(tmp_path):
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_recipes_that_ship_are_within_the_limits(path):
     recipe = Recipe.read(path.stem)
-    assert count(recipe.model) <= MAX_PARAMETERS
+    assert Codec(recipe.model).parameter_count <= MAX_PARAMETERS
     assert recipe.model.look_ahead <= 0.040 * recipe.model.sample_rate and recipe.model.latency_seconds <= 0.060
 
 
