@@ -1,4 +1,4 @@
-"""Does the level come back, is silence silent, does nothing howl: python benchmarks/robustness.py DIR
+"""Does the level come back, is silence silent, does nothing howl: python benchmarks/robustness.py DIR [--model v2-150]
 
 The clips of the folder are scaled to RMS levels from -45 to 0 dBFS; silence, sines and noise are coded as they are.
 """
@@ -13,46 +13,48 @@ import numpy as np
 from hac_cli.codec import decode, encode
 from hac_cli.eval import SAMPLE_RATE, clips
 from hac_cli.eval.metrics import level_change
+from hac_cli.model.released import DEFAULT_MODEL
 
 LEVELS = (-45, -40, -35, -30, -25, -20, -15, -10, -5, 0)
 
 
-def coded(audio: np.ndarray) -> np.ndarray:
-    return decode(encode(audio.astype(np.float32)), samples=len(audio))[0]
+def coded(audio: np.ndarray, model: str) -> np.ndarray:
+    return decode(encode(audio.astype(np.float32), model=model), model=model, samples=len(audio))[0]
 
 
 def decibels(audio: np.ndarray) -> float:
     return float(10 * np.log10(np.square(audio, dtype=np.float64).mean() + 1e-12))
 
 
-def levels(loaded: list[np.ndarray]) -> None:
+def levels(loaded: list[np.ndarray], model: str) -> None:
     """Level is the RMS in dBFS; where that would clip, the peak is put to full scale instead."""
     print("speech at dBFS   change in dB (mean, worst)")
     for level in LEVELS:
         changes = []
         for clip in loaded:
             gain = min(10 ** ((level - decibels(clip)) / 20), 1 / np.abs(clip).max())
-            changes.append(level_change(gain * clip, coded(gain * clip)))
+            changes.append(level_change(gain * clip, coded(gain * clip, model)))
         print(f"{level:10d}       {np.mean(changes):+6.2f}  {max(changes, key=abs):+6.2f}")
 
 
-def signals() -> None:
+def signals(model: str) -> None:
     time = np.arange(4 * SAMPLE_RATE) / SAMPLE_RATE
     cases = {"silence": np.zeros(4 * SAMPLE_RATE)}
     cases |= {f"sine {hertz} Hz": 0.25 * np.sin(2 * np.pi * hertz * time) for hertz in (100, 440, 1000, 4000, 9000)}
     cases["white noise"] = 0.05 * np.random.default_rng(0).standard_normal(4 * SAMPLE_RATE)
     print("signal            in dBFS   out dBFS   out peak")
     for name, signal in cases.items():
-        out = coded(signal)
+        out = coded(signal, model)
         print(f"{name:16s} {decibels(signal):8.1f} {decibels(out):10.1f} {np.abs(out).max():10.3f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
-    levels([clips.load(folder / name) for name in clips.find(folder)])
-    signals()
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    arguments = parser.parse_args()
+    levels([clips.load(arguments.folder / name) for name in clips.find(arguments.folder)], arguments.model)
+    signals(arguments.model)
 
 
 if __name__ == "__main__":

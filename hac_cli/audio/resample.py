@@ -24,8 +24,8 @@ class Resampler:
     has exactly ``resampled_length`` samples. Equal rates pass blocks through untouched.
 
     The filter needs to see some of what follows and works in steps, so the output lags behind the input by up to
-    39 ms from 48000 or 44100 to 24000 Hz and back, 37 ms from 16000 to 24000 Hz, 73 ms from 8000 to 24000 Hz. Quality is
-    soxr's HQ (20 bits); VHQ doubles the lag where it raises the rate, and the lower ones hardly reduce it.
+    39 ms from 48000 or 44100 to 24000 Hz and back, 37 ms from 16000 to 24000 Hz, 73 ms from 8000 to 24000 Hz. Quality
+    is soxr's HQ (20 bits); VHQ doubles the lag where it raises the rate, and the lower ones hardly reduce it.
     """
 
     def __init__(self, from_rate: int, to_rate: int, channels: int) -> None:
