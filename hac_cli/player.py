@@ -19,6 +19,8 @@ FADE_OUT, FADE_IN = 480, 1440
 """Samples at the codec's rate, 20 and 60 ms: into a hole what was heard goes on for a while, and behind it the decoder
 has to find its way back."""
 PIECE_FRAMES = 150
+RESAMPLER_REACH = 2400
+"""Samples at the codec's rate behind a sample that resampling hears; more than enough."""
 LONGEST_HOLE_SECONDS = 24 * 3600
 
 Audio = NDArray[np.float32]
@@ -70,7 +72,7 @@ class Player:
             position = self.reader.frames_passed * self.header.hop_length * self.header.sample_rate // CODEC_SAMPLE_RATE
         self._stream.begin_at(self.reader.frames_passed)
         self._fader.position = self.reader.frames_passed * self.header.hop_length
-        for piece in self._decoded():
+        for piece in self._decoded(window.stop):
             begin, end = window.start - position, piece.shape[1]
             if window.stop is not None:
                 end = min(end, window.stop - position)
@@ -81,7 +83,7 @@ class Player:
                 break
         if window.start > position:
             raise UsageError(f"the recording ends at {position / self.header.sample_rate:.3f} s, before that start")
-        self.lost = self._fader.lost_seconds(position)
+        self.lost = self._fader.lost_seconds(window, position)
 
     def _find_start(self, sample: int) -> tuple[int, int]:
         """The block to begin with, and the sample at which it begins: far enough in front, and on a whole sample."""
@@ -92,16 +94,16 @@ class Player:
             block -= 1
         return block, block * self.header.frames_per_block * hop * rate // CODEC_SAMPLE_RATE
 
-    def _decoded(self) -> Iterator[Audio]:
-        """All audio from here on at the original rate. That of the last frame is held back: only the end block tells
-        how many samples it is worth."""
+    def _decoded(self, stop: int | None) -> Iterator[Audio]:
+        """Audio from here on at the original rate, to sample ``stop`` at least. That of the last frame is held back:
+        only the end block tells how many samples it is worth."""
         header = self.header
         resampler = Resampler(CODEC_SAMPLE_RATE, header.sample_rate, header.channels)
         last_frame = -(-header.hop_length * header.sample_rate // CODEC_SAMPLE_RATE) + 1
         begin = self.reader.frames_passed * header.hop_length * header.sample_rate // CODEC_SAMPLE_RATE
         held = np.zeros((header.channels, 0), np.float32)
         given = 0
-        for tokens in self._tokens():
+        for tokens in self._tokens(None if stop is None else self._frames_up_to(stop)):
             decoded = self._fader.apply(self._stream.push(tokens))
             audio = np.concatenate([held, resampler.process(decoded)], 1)
             ready = max(0, audio.shape[1] - last_frame)
@@ -118,8 +120,13 @@ class Player:
             rest = np.pad(rest, ((0, 0), (0, max(0, due - rest.shape[1]))))
         yield rest
 
-    def _tokens(self) -> Iterator[Tokens]:
-        """The reader's tokens, with something in the place of those that are lost."""
+    def _frames_up_to(self, sample: int) -> int:
+        """How many frames it takes to have the samples before ``sample`` as they are in the whole recording."""
+        resampled = self.header.sample_rate != CODEC_SAMPLE_RATE
+        return self.header.frames_for(sample) + resampled * -(-RESAMPLER_REACH // self.header.hop_length)
+
+    def _tokens(self, stop_frame: int | None) -> Iterator[Tokens]:
+        """The reader's tokens, with something in the place of those that are lost; no blocks behind ``stop_frame``."""
         last = None
         seen = 0
         for block in self.reader:
@@ -127,6 +134,8 @@ class Player:
             seen = len(self._damages)
             yield block.tokens
             last, self._given = block.tokens[:, -1:], self.reader.frames_passed
+            if stop_frame is not None and self._given > stop_frame:  # where it just comes to it, this may be the end
+                return
         summary = self.reader.summary
         self._samples = summary.samples if summary else self.header.total_samples
         yield from self._concealed(self._damages[seen:], last)
@@ -185,8 +194,10 @@ class _Fader:
             gain *= np.where(time < last, before, after).astype(np.float32)
         return audio * gain
 
-    def lost_seconds(self, samples: int) -> tuple[tuple[float, float], ...]:
-        """From and to second of every hole, in a recording that ends after ``samples``."""
-        end = samples / self._header.sample_rate
+    def lost_seconds(self, window: Window, samples: int) -> tuple[tuple[float, float], ...]:
+        """From and to second of what every hole takes from a window, in a recording that ends after ``samples``."""
+        rate = self._header.sample_rate
+        start, end = window.start / rate, (samples if window.stop is None else min(samples, window.stop)) / rate
         seconds = [(first / CODEC_SAMPLE_RATE, last / CODEC_SAMPLE_RATE) for first, last in self._holes]
-        return tuple((first, min(last, end)) for first, last in seconds if first < end)
+        places = ((max(first, start), min(last, end)) for first, last in seconds)
+        return tuple((first, last) for first, last in places if first < last)

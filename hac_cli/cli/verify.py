@@ -43,11 +43,11 @@ def _place(damage: Damage, header: Header) -> Facts:
     if damage.frames is None and _is_complete(damage.first_frame, header):
         reason = damage.reason.replace("no end block", "the end block is missing")
         damage = dataclasses.replace(damage, frames=0, reason=reason)
-    start = damage.first_frame * header.frame_seconds
+    start = header.heard_at(damage.first_frame)
     last_block = end = None
     if damage.frames is not None:
         last_block = (damage.first_frame + max(0, damage.frames - 1)) // header.frames_per_block
-        end = start + damage.frames * header.frame_seconds
+        end = header.heard_at(damage.first_frame + damage.frames)
     return {
         "first_block": damage.first_frame // header.frames_per_block,
         "last_block": last_block,

@@ -92,6 +92,10 @@ class Header:
         """Seconds of audio that one frame stands for."""
         return self.hop_length / CODEC_SAMPLE_RATE
 
+    def heard_at(self, frame: int) -> float:
+        """The second of the recording at which a frame begins to be heard; the first ``pre_skip`` samples never are."""
+        return max(0, frame * self.hop_length - self.pre_skip) / CODEC_SAMPLE_RATE
+
     @property
     def frame_tokens(self) -> int:
         """Tokens of one frame, all channels together."""

@@ -139,20 +139,27 @@ class Reader:
     def skip_blocks(self, number: int) -> None:
         """Pass over the data blocks before block ``number`` without decoding them, for a start in the middle.
 
-        Stops earlier at the last block, and at any that is damaged, which reading on deals with. The digest cannot
-        be checked then.
+        Damage in front of it is passed over as well, without a report. Stops earlier at the last block, and where no
+        good one follows, which reading on deals with. The digest cannot be checked then.
         """
         while self._next < number:
             try:
                 block, found, data = self._source.whole_block(self._next)
             except CorruptError:
+                if not self._source.skip_to(SYNC, MIN_BLOCK_SIZE):
+                    break
+                continue
+            if not block.skippable and block.kind != DATA:
                 break
-            if found != self._next or not (block.skippable or block.tag in (DATA, DATA | CODED)):
+            self._pass_to(min(found, number))
+            if found >= number or not (block.skippable or block.tag in (DATA, DATA | CODED)):
                 break
             self._source.skip(len(data))
-            self._next += not block.skippable
-            self._position = self._next * self.header.frames_per_block
-            self._whole = False
+            self._pass_to(found + (not block.skippable))
+
+    def _pass_to(self, number: int) -> None:
+        self._next, self._position = number, number * self.header.frames_per_block
+        self._whole = False
 
     def _parse(self) -> _Found:
         """The block at the front of the source; CorruptError: no good block stands there."""
@@ -224,10 +231,10 @@ class Reader:
 
     def _describe(self, error: CorruptError) -> str:
         """A strict reader's message: what is wrong with which block, at what time."""
-        start = self._position * self.header.frame_seconds
+        start = self.header.heard_at(self._position)
         if isinstance(error, Truncated):
             return f"truncated: it is good up to {start:.1f} s, then ends without an end block"
-        stop = start + self.header.frames_per_block * self.header.frame_seconds
+        stop = self.header.heard_at(self._position + self.header.frames_per_block)
         block = f"block {self._next} ({start:.1f} s to {stop:.1f} s)"
         if isinstance(error, _Missing):
             return f"{block} is missing"

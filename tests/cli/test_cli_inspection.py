@@ -68,10 +68,10 @@ def test_verify(call, folder):
     assert code == 5
     assert text.splitlines() == [
         "flip.hac: DAMAGED, 3 good blocks",
-        "  block 1 (0.40 s to 0.80 s): checksum mismatch",
+        "  block 1 (0.36 s to 0.76 s): checksum mismatch",
         "whole.hac: OK, 1.33 s in 4 blocks",
         "cut.hac: DAMAGED, 1 good block",
-        "  from block 1 (0.40 s) on: truncated; no end block",
+        "  from block 1 (0.36 s) on: truncated; no end block",
     ]
     advice = "is damaged; copy it again, or decompress it with --recover"
     problems = [f"flip.hac: {advice}", f"cut.hac: {advice}", "empty.hac: not a .hac file: it is empty"]
@@ -90,9 +90,9 @@ def test_verify_where_only_the_end_block_is_missing(call, folder):
     (folder / "full.hac").write_bytes(full[:-20])
     (folder / "open.hac").write_bytes(open_end[:-34])
     lines = call("verify", "short.hac", "full.hac", "open.hac")[1].splitlines()
-    assert lines[1] == "  at 1.33 s, nothing is lost there: truncated; the end block is missing"
-    assert lines[3] == "  at 1.23 s, nothing is lost there: truncated; the end block is missing"
-    assert lines[5] == "  from block 3 (1.20 s) on: truncated; no end block"
+    assert lines[1] == "  at 1.29 s, nothing is lost there: truncated; the end block is missing"
+    assert lines[3] == "  at 1.19 s, nothing is lost there: truncated; the end block is missing"
+    assert lines[5] == "  from block 3 (1.16 s) on: truncated; no end block"
 
 
 def test_verify_json(call, folder):
@@ -111,7 +111,7 @@ def test_verify_json(call, folder):
         "tokens_checked": True,
         "damages": [],
     }
-    place = {"first_block": 1, "last_block": None, "start_seconds": 0.4, "end_seconds": None}
+    place = {"first_block": 1, "last_block": None, "start_seconds": 0.36, "end_seconds": None}
     damages = [place | {"reason": "truncated; no end block"}]
     assert cut == common | {"file": "cut.hac", "seconds": None, "blocks": 1, "tokens_checked": True, "damages": damages}
     assert other == common | {"file": "no.hac", "error": "not a .hac file", "exit_code": 5}

@@ -87,6 +87,27 @@ def test_a_part_does_not_read_on(folder):
         decoded(data, start=-1)
 
 
+@pytest.mark.parametrize("damage", ["flipped", "lost"])
+@pytest.mark.parametrize("recover", [False, True])
+def test_damage_elsewhere_is_no_matter_to_a_part(folder, damage, recover):
+    """Blocks are of a second: that from 3 to 4 s is damaged."""
+    whole, data = read(folder / "talk.wav"), (folder / "talk.hac").read_bytes()
+    start, end = blocks_of(data)[3:5]
+    bad = bytes([data[start + 20] ^ 1])
+    data = data[: start + 20] + bad + data[start + 21 :] if damage == "flipped" else data[:start] + data[end:]
+    for first, last in ((0, 2), (1.2, 2.9 - 0.1), (6, 8), (6.5, None)):
+        part, result = decoded(data, start=first, duration=last and last - first, recover=recover)
+        wanted = whole[round(first * RATE) : last and round(last * RATE)]
+        assert len(part) == len(wanted) and np.abs(part - wanted).max() <= 1
+        assert not result.damage and not result.lost
+    if not recover:
+        with pytest.raises(CorruptError, match="block 3"):
+            decoded(data, start=2, duration=1.5)
+    else:
+        lost = decoded(data, start=2, duration=1.5, recover=True)[1].lost
+        assert lost == ((3 - LATE / 24000, 3.5),)
+
+
 def test_a_hole_is_silent_and_the_rest_is_as_it_was(folder):
     whole, data = read(folder / "talk.wav"), bytearray((folder / "talk.hac").read_bytes())
     data[blocks_of(bytes(data))[4] + 20] ^= 1
