@@ -1,7 +1,8 @@
 """Whether a file was cut off, or holds more than is read, for the formats where libsndfile does not tell.
 
 It reads a shortened AIFF, AU, W64, Ogg, SPHERE or VOC file, or a WAV file of any coding, as a complete one of less
-length, and only the first of the streams that are chained in an Ogg file.
+length, and only the first of the streams that are chained in an Ogg file, or of FLAC or AU files that ``cat`` has joined. (It
+refuses two of AIFF.)
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from hac_cli.audio.wav import end_of_data
 
 _HEAD_SIZE = 1024
 _W64_MAGIC = bytes.fromhex("726966662e91cf11a5d628db04c10000")
+_FLAC_BEGINS, _FLAC_BEGINS_SIZE = re.compile(rb"fLaC[\0\x80]\0\0\x22"), 8
+_PIECE_SIZE = 1 << 20
 _OGG_PAGE = re.compile(rb"OggS\0(?P<flags>.).{8}(?P<serial>.{4})", re.DOTALL)
 _OGG_BEGINS = 2
 _OGG_HEADER_SIZE = 27
@@ -45,6 +48,24 @@ def has_another_stream(file: IO[bytes]) -> bool:
     beginnings = {page["serial"] for page in first_pages}
     *_, last = _OGG_PAGE.finditer(tail)
     return last["serial"] not in beginnings
+
+
+def has_another_flac(file: IO[bytes]) -> bool:
+    """Whether a second FLAC stream begins somewhere in a file, as ``cat`` joins them: its marker and the start of the
+    block that always follows. Keeps the position."""
+    position = 4
+    while len(piece := read_at(file, position, _PIECE_SIZE)) >= _FLAC_BEGINS_SIZE:
+        if _FLAC_BEGINS.search(piece):
+            return True
+        position += len(piece) - _FLAC_BEGINS_SIZE + 1
+    return False
+
+
+def another_follows(file: IO[bytes]) -> bool:
+    """Whether a file goes on with another one of its format behind the end that it announces. Keeps the position."""
+    head = read_at(file, 0, _HEAD_SIZE)
+    end = _announced_size(head)
+    return end > 0 and read_at(file, end, 4) == head[:4]
 
 
 def read_at(file: IO[bytes], position: int, size: int) -> bytes:

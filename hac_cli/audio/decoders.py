@@ -7,7 +7,8 @@ from typing import IO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.audio.cutoff import has_another_stream, is_cut_off
+from hac_cli.audio import wav
+from hac_cli.audio.cutoff import another_follows, has_another_flac, has_another_stream, is_cut_off
 from hac_cli.audio.magic import may_be_audio
 from hac_cli.audio.mp3 import PaddedFile, goes_on, tells_its_length
 from hac_cli.audio.pcm import RawFormat, SampleFormat
@@ -20,13 +21,14 @@ NOT_AUDIO = (
     "is not audio that libsndfile can read; convert it first, for example with ffmpeg, or tell its layout with --raw "
     "if it is headerless PCM"
 )
+GOES_ON = "goes on with another stream after {:.2f} s, which needs a file of its own"
 _NO_END = 1 << 62
 """libsndfile says about 2**63 samples where it does not know."""
 _PIECE_SAMPLES = 4096
 """libsndfile throws away the whole read in which an error falls, so reads are about as short as a FLAC frame."""
 
 
-_SECOND_STREAMS = {"OGG": has_another_stream, "MP3": goes_on}
+_SECOND_STREAMS = {"OGG": has_another_stream, "MP3": goes_on, "FLAC": has_another_flac, "AU": another_follows}
 """Whether libsndfile stops where more follows, by its names of formats."""
 
 
@@ -96,6 +98,7 @@ class PcmDecoder:
         self._source = source
         self._sample_format = sample_format
         self._step = channels * sample_format.bytes_per_sample
+        self._data_size = data_size
         self._promised = None if data_size is None else data_size // self._step
         self._delivered = 0
         self.open_ended = self._promised is None
@@ -104,6 +107,8 @@ class PcmDecoder:
     def read(self, samples: int) -> NDArray[np.float32]:
         if self._promised is not None:
             samples = min(samples, self._promised - self._delivered)
+            if not samples:
+                self._look_behind()
         data = self._read_whole_samples(samples * self._step)
         return self._sample_format.decode(data, self.channels)
 
@@ -123,6 +128,14 @@ class PcmDecoder:
         if size and (remainder or not data):
             self._note_end(remainder)
         return whole
+
+    def _look_behind(self) -> None:
+        """All that was promised is there."""
+        if self._data_size is not None:
+            rest = self._data_size - self._delivered * self._step + self._data_size % 2
+            self._data_size = None  # this is done once
+            if wav.another_follows(self._source.read, rest):
+                self.truncated = GOES_ON.format(self._delivered / self.sample_rate)
 
     def _note_end(self, remainder: int) -> None:
         """The input has ended before ``data_size``, or at an unknown size, ``remainder`` bytes into a sample."""
@@ -211,6 +224,6 @@ class SndfileDecoder:
             promised = f"{self.samples_expected / self.sample_rate:.2f} s"
             self.truncated = f"only {seconds} of {promised} could be decoded"
         elif self._goes_on:
-            self.truncated = f"goes on with another stream after {seconds}, which needs a file of its own"
+            self.truncated = GOES_ON.format(self._delivered / self.sample_rate)
         elif failed or self._cut_off:
             self.truncated = f"is damaged or cut off after {seconds}"

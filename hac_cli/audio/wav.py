@@ -15,6 +15,7 @@ from hac_cli.errors import InputError
 
 MAGIC_SIZE = 12
 UNKNOWN_SIZE = 0xFFFFFFFF
+_MAGICS = (b"RIFF", b"RF64", b"BW64")
 _TAG_PCM, _TAG_FLOAT, _TAG_EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 _SUBFORMAT_SUFFIX = bytes.fromhex("000000001000800000aa00389b71")
 _MAX_BYTES_BEFORE_FORMAT = 1 << 24
@@ -46,7 +47,7 @@ class WavHeader:
 
 def is_wav(magic: bytes) -> bool:
     """Whether the first ``MAGIC_SIZE`` bytes of a file begin a WAV (or RF64) file."""
-    return magic[:4] in (b"RIFF", b"RF64", b"BW64") and magic[8:12] == b"WAVE"
+    return magic[:4] in _MAGICS and magic[8:12] == b"WAVE"
 
 
 def read_wav_header(read: Callable[[int], bytes]) -> WavHeader:
@@ -73,6 +74,23 @@ def end_of_data(read_at: Callable[[int, int], bytes]) -> int:
         if chunk_id == b"data":
             return 0 if _is_placeholder(size) else start + size
     return 0
+
+
+def another_follows(read: Callable[[int], bytes], rest: int) -> bool:
+    """Whether another WAV file stands behind the samples of one, or behind chunks that follow them, as ``cat`` joins
+    files. ``read`` as for ``read_wav_header``, ``rest`` bytes before the next chunk; it reads on to there, or to the
+    end of the input."""
+    for _ in range(_MAX_CHUNKS):
+        while rest and (data := read(min(rest, 1 << 16))):
+            rest -= len(data)
+        head = read(8)
+        if len(head) < 8:
+            return False
+        chunk_id, size = struct.unpack("<4sI", head)
+        if chunk_id in _MAGICS:
+            return True
+        rest = size + size % 2
+    return False
 
 
 def _chunks(read_at: Callable[[int, int], bytes], position: int) -> Iterator[tuple[bytes, int, int]]:

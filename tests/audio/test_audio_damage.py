@@ -112,7 +112,7 @@ def test_telephony_and_corpora_that_are_cut_off_tell(kind: str, coding: str) -> 
     assert reader.truncated is not None and reader.truncated.startswith("is damaged or cut off after")
 
 
-@pytest.mark.parametrize("extension", ["ogg", "opus", "mp3"])
+@pytest.mark.parametrize("extension", ["ogg", "opus", "mp3", "flac", "au", "wav"])
 def test_a_second_stream_behind_the_first_is_told_of(tmp_path: Path, extension: str) -> None:
     first = write(tmp_path / f"a.{extension}", speechlike(1, 2)).read_bytes()
     second = write(tmp_path / f"b.{extension}", speechlike(1, 1)).read_bytes()  # an Ogg stream has a number of its own
@@ -121,6 +121,15 @@ def test_a_second_stream_behind_the_first_is_told_of(tmp_path: Path, extension: 
         assert read_all(reader).shape == (1, 2 * SAMPLE_RATE)
         told = "goes on with another stream after 2.00 s, which needs a file of its own"
         assert reader.truncated == (told if behind is second else None)
+
+
+def test_chunks_behind_a_wav_are_no_second_stream(tmp_path: Path) -> None:
+    whole = write(tmp_path / "a.wav", speechlike(1, 2)).read_bytes()
+    chunk = b"LIST" + (5).to_bytes(4, "little") + b"INFO\0" + b"\0"  # of an odd size, and padded
+    for behind, goes_on in ((chunk, False), (chunk + whole, True), (b"rubbish", False), (b"rubbish" * 10, False)):
+        reader = AudioReader(io.BytesIO(whole + behind))
+        assert read_all(reader).shape == (1, 2 * SAMPLE_RATE)
+        assert ("another stream" in (reader.truncated or "")) is goes_on
 
 
 def test_a_tag_behind_a_flac_costs_nothing(tmp_path: Path) -> None:
