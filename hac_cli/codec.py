@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hac_cli.errors import UsageError
 from hac_cli.model import released
-from hac_cli.model.arrays import check_channels
+from hac_cli.model.arrays import check_channels, check_frames_per_call
 from hac_cli.model.engine import DEFAULT_ENGINE, Engine, load_engine
 from hac_cli.model.stream import FRAMES_PER_CALL, DecoderStream, EncoderStream
 
@@ -54,9 +54,9 @@ def decode(
     tokens = np.asarray(tokens)
     stream = decoder_stream(len(tokens) if tokens.ndim == 3 else 1, model=model, engine=engine)
     audio = np.concatenate([stream.push(tokens), stream.flush()], 1)
-    if samples is not None and not 0 <= samples <= audio.shape[1]:
+    if samples is not None and samples not in range(audio.shape[1] + 1):
         raise UsageError(f"these tokens hold up to {audio.shape[1]} samples, not {samples}")
-    return audio[:, :samples]
+    return audio[:, : None if samples is None else int(samples)]
 
 
 def encoder_stream(
@@ -69,6 +69,7 @@ def encoder_stream(
 ) -> EncoderStream:
     """A stream from audio at 24 kHz to tokens; ``frames_per_call`` trades latency for speed, as do two threads."""
     check_channels(channels)
+    check_frames_per_call(frames_per_call)
     return EncoderStream(load_model(model, engine), channels, frames_per_call, threads)
 
 
@@ -95,4 +96,5 @@ def decoder_stream(
 ) -> DecoderStream:
     """A stream from tokens to audio at 24 kHz."""
     check_channels(channels)
+    check_frames_per_call(frames_per_call)
     return DecoderStream(load_model(model, engine), channels, frames_per_call, threads)

@@ -195,8 +195,8 @@ def decompress(
     written, UsageError for a start behind the end, or a target that is the source.
     """
     refuse_same_file(source, target)
-    total = _exact_samples(source)
     with contextlib.closing(ByteSource(source)) as file:
+        total = _exact_samples(source)
         damages: list[Damage] = []
         reader = predictors.open_reader(file, damages.append if recover else None)
         header = reader.header
@@ -225,7 +225,7 @@ def _first_and_last(damages: list[Damage]) -> str:
 def _exact_samples(source: Source) -> int | None:
     """How long the recording in a file is; None from a pipe. What its header announces may never have come."""
     if not isinstance(source, str | os.PathLike):
-        return samples_at_end(source) if source.seekable() else None
+        return samples_at_end(source) if getattr(source, "seekable", bool)() else None
     if Path(source).is_file():  # whoever opens a pipe takes what is in it
         with contextlib.suppress(OSError), Path(source).open("rb") as file:
             return samples_at_end(file)
@@ -233,7 +233,7 @@ def _exact_samples(source: Source) -> int | None:
 
 
 def _is_file(sink: Target) -> bool:
-    return isinstance(sink, str | os.PathLike) or sink.seekable()
+    return isinstance(sink, str | os.PathLike) or getattr(sink, "seekable", bool)()
 
 
 def _pace(header: Header, live: bool, threads: int) -> dict[str, int]:

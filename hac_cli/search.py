@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from hac_cli.losses.envelope import EnvelopeLoss
 from hac_cli.losses.loudness import LoudnessLoss
 from hac_cli.losses.spectral import SpectralLoss, normalize_level, waveform_loss
-from hac_cli.model.arrays import checked_audio
+from hac_cli.model.arrays import check_open, checked_audio
 from hac_cli.model.layers import State
 from hac_cli.model.network import Codec
 from hac_cli.model.quantizer import binarize, on_sphere, to_tokens
@@ -87,6 +87,7 @@ class SearchingStream:
         self.window, self.ahead = (round(t * self.config.frame_rate) for t in (WINDOW, AHEAD))
         self.pending = np.zeros((channels, 0), np.float32)
         self.samples = self.frames = 0
+        self.ended = False
         self.channels = [self._fresh() for _ in range(channels)]
 
     def _fresh(self) -> _Channel:
@@ -101,6 +102,7 @@ class SearchingStream:
 
     def push(self, audio: np.ndarray) -> np.ndarray:
         """Takes samples, gives the tokens that are decided: int32, often none. Raises as ``checked_audio``."""
+        check_open(self.ended)
         audio = checked_audio(audio, len(self.channels))
         self.samples += audio.shape[1]
         audio = np.concatenate([self.pending, audio], 1)
@@ -115,6 +117,8 @@ class SearchingStream:
 
     def flush(self) -> np.ndarray:
         """The tokens still due: the stream is over."""
+        check_open(self.ended)
+        self.ended = True
         hop = self.config.hop_length
         frames = frames_for(self.samples, hop, self.config.look_ahead) - self.frames
         if not frames:

@@ -1,8 +1,7 @@
 """Whether a file was cut off, or holds more than is read, for the formats where libsndfile does not tell.
 
 It reads a shortened AIFF, AU, W64, Ogg, SPHERE or VOC file, or a WAV file of any coding, as a complete one of less
-length, and only the first of the streams that are chained in an Ogg file, or of FLAC or AU files that ``cat`` has joined. (It
-refuses two of AIFF.)
+length, and only the first of the streams that are chained in an Ogg file, and of joined FLAC or AU files.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from hac_cli.audio.cutoff import read_at
-from hac_cli.errors import InputError, OutputError
+from hac_cli.errors import InputError, OutputError, UsageError
 
 Source = str | os.PathLike[str] | BinaryIO
 
@@ -49,9 +50,11 @@ class ByteSource:
                 self._stream: IO[bytes] = Path(self.path).open("rb", buffering=0)  # noqa: SIM115  closed by close()
                 status = os.fstat(self._stream.fileno())
                 self.size = status.st_size if stat.S_ISREG(status.st_mode) else None
-        else:
+        elif callable(getattr(source, "read", None)) and not isinstance(source, io.TextIOBase):
             self.path = None
             self._stream = source
+        else:
+            raise UsageError(f"a source is a path or a stream of bytes, not {source!r}")
         # read1 returns what a pipe holds now, where read would wait for all of it; unbuffered streams lack it
         self._read_once = getattr(self._stream, "read1", self._stream.read)
 

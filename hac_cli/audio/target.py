@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,10 +57,12 @@ class ByteTarget:
             with _output_errors(self.path):
                 self._stream: BinaryIO = Path(self.path).open("wb")  # noqa: SIM115  closed by close()
             self.seekable = self._stream.seekable()
-        else:
+        elif callable(getattr(target, "write", None)) and not isinstance(target, io.TextIOBase):
             self.path = None
             self._stream = target
             self.seekable = False
+        else:
+            raise UsageError(f"a target is a path or a stream of bytes, not {target!r}")
 
     def write(self, data: bytes | memoryview) -> int:
         """Writes all of ``data``, at once to a pipe, and returns its length."""

@@ -18,6 +18,18 @@ def check_channels(channels: int) -> None:
         raise UsageError(f"there are 1 to {MAX_CHANNELS} channels, not {channels}; the layout is [channels, samples]")
 
 
+def check_frames_per_call(frames: int) -> None:
+    """Raises UsageError for less than one."""
+    if frames < 1:
+        raise UsageError(f"frames_per_call must be 1 or more, not {frames}")
+
+
+def check_open(ended: bool) -> None:
+    """Raises UsageError for a stream that was flushed: what it remembers is of another recording."""
+    if ended:
+        raise UsageError("the stream ended with flush(); make another one for another recording")
+
+
 def checked_audio(audio: NDArray[Any], channels: int) -> NDArray[np.float32]:
     """Audio as it is coded. Raises UsageError for another shape or integers, InputError for NaN or infinite samples."""
     audio = np.asarray(audio)

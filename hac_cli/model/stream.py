@@ -10,7 +10,7 @@ import functools
 
 import numpy as np
 
-from hac_cli.model.arrays import checked_audio, checked_tokens
+from hac_cli.model.arrays import check_open, checked_audio, checked_tokens
 from hac_cli.model.engine import Engine
 from hac_cli.model.pipeline import Pipeline
 
@@ -34,15 +34,19 @@ class EncoderStream:
         self.call_samples = frames_per_call * engine.config.hop_length
         self.pending = np.zeros((channels, 0), np.float32)
         self.samples = self.frames = self.calls = 0
+        self.ended = False
 
     def push(self, audio: np.ndarray) -> np.ndarray:
         """Takes samples, gives the tokens that are complete: int32, often none. Raises as ``checked_audio``."""
+        check_open(self.ended)
         audio = checked_audio(audio, len(self.pending))
         self.samples += audio.shape[1]
         return self._joined(self._consume(audio))
 
     def flush(self) -> np.ndarray:
         """The tokens still due: the stream is over."""
+        check_open(self.ended)
+        self.ended = True
         hop, done = self.engine.config.hop_length, self.frames
         frames = frames_for(self.samples, hop, self.engine.config.look_ahead)
         missing = -(-frames * hop // self.call_samples) * self.call_samples - self.calls * self.call_samples
@@ -75,6 +79,7 @@ class DecoderStream:
         self.frames_per_call = frames_per_call
         self.pending = np.zeros((channels, 0, 1), np.int32)
         self.skip = engine.config.look_ahead
+        self.ended = False
 
     def begin_at(self, frame: int) -> None:
         """Says, before the first tokens, which frame of the recording they are."""
@@ -86,6 +91,7 @@ class DecoderStream:
 
     def push(self, tokens: np.ndarray) -> np.ndarray:
         """Takes tokens, gives the samples that are complete: float32. Raises as ``checked_tokens``."""
+        check_open(self.ended)
         tokens = checked_tokens(tokens, self.channels, self.engine.config.bits_per_token)
         tokens = np.concatenate([self.pending, tokens], 1)
         whole = tokens.shape[1] - tokens.shape[1] % self.frames_per_call
@@ -100,6 +106,7 @@ class DecoderStream:
         frames = self.pending.shape[1]
         missing = self.frames_per_call - frames if frames else 0
         last = self.push(np.zeros((len(self.pending), missing, 1), np.int32))
+        self.ended = True
         audio = np.concatenate([last, self._trim(self.network.wait())], 1)
         return audio[:, : max(0, audio.shape[1] - missing * self.engine.config.hop_length)]
 

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 import hac_cli
+from hac_cli.codec import searching_stream
 from hac_cli.container import Reader
 from hac_cli.errors import CorruptError, InputError, ModelError, UsageError
 from hac_cli.model import released
@@ -112,10 +113,10 @@ def test_channels_come_first(shape):
         hac_cli.encoder_stream(shape[0])
 
 
-@pytest.mark.parametrize("samples", [-1, 321])
+@pytest.mark.parametrize("samples", [-1, 321, 12.5])
 def test_tokens_hold_no_other_number_of_samples(samples):
     tokens = hac_cli.encode(np.zeros(320))
-    assert tokens.shape[1] == 4 and hac_cli.decode(tokens, samples=320).shape == (1, 320)
+    assert tokens.shape[1] == 4 and hac_cli.decode(tokens, samples=320.0).shape == (1, 320)
     with pytest.raises(UsageError, match=f"up to 320 samples, not {samples}"):
         hac_cli.decode(tokens, samples=samples)
 
@@ -129,6 +130,32 @@ def test_streams_refuse_what_encode_and_decode_refuse():
     for tokens in (np.zeros((1, 5), int), np.zeros((2, 5, 1), int), np.zeros((1, 5, 1)), np.full((1, 1, 1), -1)):
         with pytest.raises(UsageError):
             decoder.push(tokens)
+
+
+@pytest.mark.parametrize("make", [hac_cli.encoder_stream, hac_cli.decoder_stream, searching_stream])
+def test_a_stream_is_for_one_recording(make):
+    stream = make()
+    stream.push(np.zeros((1, 1, 1), int) if make is hac_cli.decoder_stream else np.zeros((1, 400), np.float32))
+    stream.flush()
+    for again in (stream.flush, lambda: stream.push(np.zeros((1, 400), np.float32))):
+        with pytest.raises(UsageError, match="make another one"):
+            again()
+
+
+@pytest.mark.parametrize("frames", [0, -1])
+def test_a_call_has_frames(frames):
+    for make in (hac_cli.encoder_stream, hac_cli.decoder_stream):
+        with pytest.raises(UsageError, match="frames_per_call must be 1 or more"):
+            make(frames_per_call=frames)
+
+
+@pytest.mark.parametrize("wrong", [5, b"talk.wav", io.StringIO("talk")])
+def test_what_is_neither_path_nor_stream_is_refused(wrong):
+    for source, sink in ((wrong, io.BytesIO()), (recording(400), wrong)):
+        with pytest.raises(UsageError, match="is a path or a stream of bytes"):
+            hac_cli.compress(source, sink)
+    with pytest.raises(UsageError, match="is a path or a stream of bytes"):
+        hac_cli.decompress(wrong, io.BytesIO())
 
 
 def test_an_unknown_payload_is_refused():
