@@ -2,7 +2,7 @@
 
 An encoder of one pass has to guess what its tokens will sound like together. Here the decoder is listened to: from the
 encoder's latents on, a few steps down the gradient of losses on the decoded audio turn over a tenth of the bits. The
-decoder, the file and the bitrate are the same. It takes torch, and about as long as the recording.
+decoder and the number of tokens are the same. It takes torch, and about as long as the recording.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from hac_cli.errors import HacError, OutputError, UsageError, shown
 
 REFUSE, SKIP, OVERWRITE = "refuse", "skip", "overwrite"
 """What to do with an output that exists and that no run of this batch has made."""
-EXISTS = "exists, and isn't what this batch has made; overwrite it with -f, or leave it with --skip-existing"
+EXISTS = "its output {} exists, and isn't this batch's own; overwrite it with -f, or leave it with --skip-existing"
 
 _TABLES = """
 PRAGMA journal_mode = OFF;
@@ -152,8 +152,8 @@ class Plan:
             yield from self._refuse_twins()
         if self._existing == REFUSE:
             query = "SELECT name, target, size, stamp, member, digest, free FROM items WHERE NOT todo AND NOT known"
-            for row in self._database.execute(query):
-                yield _item(row), OutputError(EXISTS)
+            for item in map(_item, self._database.execute(query)):
+                yield item, OutputError(EXISTS.format(item.target))
 
     def _refuse_twins(self) -> Iterator[tuple[Item, HacError]]:
         """Of inputs with one output, all but that which has made it, or else the first by its name."""

@@ -176,7 +176,7 @@ class LocalFolder:
 def _place(temporary: Path, final: Path) -> None:
     """A worker that died just after it had placed its output has left the same one, which is nobody else's."""
     if not outputs.place(temporary, final) and sha256(str(final)) != sha256(str(temporary)):
-        raise OutputError("has come to exist while this ran, and was left as it is; move it, and run the same again")
+        raise OutputError(f"its output {final.name} has come to exist meanwhile, and was left alone; move it first")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

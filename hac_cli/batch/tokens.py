@@ -136,7 +136,7 @@ def _reading(shard: str, what: str) -> Iterator[Any]:
     except FileNotFoundError:
         raise InputError("no such file") from None
     except Exception as error:  # three libraries, each with its own
-        raise CorruptError(f"is damaged, or no shard of tokens ({' '.join(str(error).split())[:200]})") from error
+        raise CorruptError("is damaged, or no shard of tokens; make it again") from error
 
 
 class _Format(NamedTuple):

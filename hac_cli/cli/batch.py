@@ -61,7 +61,7 @@ def batch_options(command: Command) -> Command:
 @batch.command("compress")
 @click.option("--model", metavar="NAME", help="The model to code with, one of `hac models`.")
 @click.option("--mono", is_flag=True, help="Mix all channels down to one.")
-@click.option("--best", is_flag=True, help="Sound better at the same bitrate: try what tokens decode to. Slow.")
+@click.option("--best", is_flag=True, help="Sound better for the same tokens a second: try what they decode to. Slow.")
 @click.option("--to", "shard_format", type=click.Choice(["npz", "parquet", "jsonl"]),
               help="Write tokens in shards, for machine learning, and not .hac files.")  # fmt: skip
 @click.option("--shard-size", "shard_megabytes", metavar="MB", type=click.IntRange(min=1), default=SHARD_MEGABYTES,
@@ -137,6 +137,8 @@ def _absolute(location: str) -> str:
     """Workers, and those of other machines, may have another current folder."""
     if not location:
         raise UsageError("the name of a folder is empty, as that of a shell's variable that is not set")
+    if location == "-":
+        raise UsageError("a batch goes from folder to folder, and - is a pipe; ./- is a folder of that name")
     return location if "://" in location else os.path.abspath(location)  # noqa: PTH100  keeps links
 
 

@@ -23,7 +23,7 @@ from hac_cli.errors import InputError, UsageError
 @click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @click.option("--live", is_flag=True, help="Code every block at once, in blocks of 80 ms unless --block is given.")
-@click.option("--best", is_flag=True, help="Sound better at the same bitrate: try what tokens decode to. Slow.")
+@click.option("--best", is_flag=True, help="Sound better for the same tokens a second: try what they decode to. Slow.")
 @click.option("--block", type=seconds, metavar="TIME",
               help="Audio in a block, such as 40ms; 4s in a file, 2s in a pipe unless told.")  # fmt: skip
 @recursive_option

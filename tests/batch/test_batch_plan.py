@@ -207,6 +207,7 @@ def test_nobody_elses_work_is_overwritten(settings, source, tmp_path):
     (tmp_path / "dst" / "two.hac").write_bytes(b"edited")
     made = planned(settings)
     assert (made.counts.done, [outcome.input for outcome in made.refused]) == (1, ["two.wav"])
+    assert str(made.refused[0].error).startswith("its output two.hac exists, and isn't this batch's own")
     assert planned(settings, existing=plan.SKIP).counts.skipped == 1
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "one.wav").write_bytes(b"of Tuesday")

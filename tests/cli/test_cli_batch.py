@@ -169,6 +169,7 @@ def test_two_recordings_of_one_name(folder, call):
         ("compress --model v99 src dst", 6, "hac: there is no model 'v99'"),
         ("compress --to pickle src dst", 2, "hac: Invalid value for '--to'"),
         ("compress src s3://bucket/dst", 2, "hac: s3://bucket/dst: a manifest can't be appended to there"),
+        ("compress src -", 2, "hac: a batch goes from folder to folder, and - is a pipe"),
         ("compress odd://host/src dst", 2, "hac: odd://host/src: can't be reached"),
         ("decompress --format xyz src dst", 2, "hac: the extension .xyz is unknown"),
         ("compress --cluster tcp://127.0.0.1:1 src dst", 2, "hac: tcp://127.0.0.1:1: no cluster answers there"),
