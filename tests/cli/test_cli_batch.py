@@ -370,7 +370,7 @@ def test_what_somebody_has_changed_is_left_alone(folder, call):
     (folder / "out" / "talk.wav").write_bytes(edited)
     os.utime(folder / "coded" / "talk.hac", (0, 0))
     code, _, errors = call("-q", "batch", "decompress", "-j", "1", "coded", "out")
-    assert code == 1 and "isn't what this batch has made" in errors
+    assert code == 1 and "its output talk.wav exists, and isn't this batch's own" in errors
     assert (folder / "out" / "talk.wav").read_bytes() == edited
 
 
