@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.audio import Resampler
-from hac_cli.container import CODEC_SAMPLE_RATE, Damage, Header, Reader
+from hac_cli.container import CODEC_SAMPLE_RATE, Block, Damage, Header, Reader, Truncated
 from hac_cli.errors import CorruptError, UsageError
 from hac_cli.model.stream import DecoderStream
 
@@ -49,19 +49,22 @@ class Window:
 
 
 class Player:
-    """Decodes what a reader gives. A tolerant reader appends to ``damages``; their frames are concealed.
+    """Decodes what a reader gives. A tolerant reader appends to ``damages``; their frames are concealed. ``live``: what
+    breaks off is given as far as it came, which is a damage too, also of a strict reader.
 
     ``lost`` tells, in the end, from and to which second of the recording that was.
     """
 
-    def __init__(self, reader: Reader, damages: list[Damage], stream: DecoderStream) -> None:
+    def __init__(self, reader: Reader, damages: list[Damage], stream: DecoderStream, live: bool = False) -> None:
         self.reader = reader
+        self._live = live
         self.header: Header = reader.header
         self.lost: tuple[tuple[float, float], ...] = ()
         self._damages = damages
         self._stream = stream
         self._fader = _Fader(self.header)
         self._samples: int | None = None  # of the recording, known in the end
+        self._broke_off = False
         self._given = 0  # frame behind the last good one
 
     def audio(self, window: Window) -> Iterator[Audio]:
@@ -129,16 +132,27 @@ class Player:
         """The reader's tokens, with something in the place of those that are lost; no blocks behind ``stop_frame``."""
         last = None
         seen = 0
-        for block in self.reader:
+        for block in self._blocks():
             yield from self._concealed(self._damages[seen:], last)
             seen = len(self._damages)
             yield block.tokens
             last, self._given = block.tokens[:, -1:], self.reader.frames_passed
             if stop_frame is not None and self._given > stop_frame:  # where it just comes to it, this may be the end
                 return
+        if self._broke_off:
+            return
         summary = self.reader.summary
         self._samples = summary.samples if summary else self.header.total_samples
         yield from self._concealed(self._damages[seen:], last)
+
+    def _blocks(self) -> Iterator[Block]:
+        try:
+            yield from self.reader
+        except Truncated as error:
+            if not self._live:
+                raise
+            self._broke_off = True
+            self._damages.append(Damage(self.reader.frames_passed, None, error.message))
 
     def _concealed(self, damages: list[Damage], last: Tokens | None) -> Iterator[Tokens]:
         """In the place of lost frames: the last good one over and over, which the fader makes silent."""

@@ -182,7 +182,8 @@ def decompress(
 ) -> Result:
     """Decodes a ``.hac`` file or stream to exactly the original number of samples, rate and channels.
 
-    With ``live``, audio comes out after every block, where otherwise 1.3 s is decoded at a time, which is faster.
+    With ``live``, audio comes out after every block, where otherwise 1.3 s is decoded at a time, which is faster; and a
+    stream that breaks off is no error, but told in ``Result.damage``.
     ``threads`` as in ``compress``.
     ``format``, ``raw`` and ``subtype`` are those of ``AudioWriter``: by the target's extension, WAV to a stream.
     ``start`` and ``duration``, in seconds, decode a part: the same samples as of the whole, but for the last bits;
@@ -208,7 +209,7 @@ def decompress(
         with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=raw, subtype=subtype,
                          samples=window.samples(total),
                          tags=reader.read_metadata() if metadata else None) as writer:  # fmt: skip
-            player = Player(reader, damages, stream)
+            player = Player(reader, damages, stream, live)
             for audio in player.audio(window):
                 writer.write(audio)
                 if progress:

@@ -118,6 +118,8 @@ class PcmDecoder:
     def _read_whole_samples(self, size: int) -> bytes:
         """What is there, at most ``size`` bytes; at least one sample of every channel unless the input ends."""
         data = self._source.read_available(size) if size else b""
+        if self.format == "raw" and not self._delivered and (is_wav(data[:MAGIC_SIZE]) or data[:4] == b"fLaC"):
+            raise InputError("has a header, which would be heard as noise; leave out --raw")
         while remainder := len(data) % self._step:
             more = self._source.read_available(self._step - remainder)
             if not more:

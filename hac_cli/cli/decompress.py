@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import click
 
-from hac_cli.cli import files
+from hac_cli.cli import files, signals
 from hac_cli.cli.console import Advance, Console, common_options, count, engine_options, seconds
 from hac_cli.cli.recursive import Recursive, recursive_option
 from hac_cli.errors import CorruptError
@@ -49,6 +49,9 @@ def decompress(
     input or standard output; pipes get WAV. The rate and channels of --raw must be the recording's, which
     `hac info` tells.
 
+    With --live a stream that breaks off, or that Ctrl-C ends, is kept in OUT as far as it came; the exit code is 5, or
+    130.
+
     With --recover a damaged file gives its full length, too, with silence where it is damaged; the exit code is 5, and
     the places are named.
     """
@@ -56,7 +59,9 @@ def decompress(
     from hac_cli.audio import RawFormat
 
     layout = RawFormat.parse(raw) if raw else None
-    with plan.named_errors(), files.writing(plan.target, force) as sink, files.reading(plan.source) as stream:
+    recorded = live and plan.target is not None and plan.source is None and not files.is_regular(0)
+    ended = signals.ending_input() if recorded else nullcontext()
+    with ended, plan.named_errors(), files.writing(plan.target, force) as sink, files.reading(plan.source) as stream:
         progress_bar = _progress(console, plan.source_name, stream, whole=not start and duration is None)
         from hac_cli import recordings
 

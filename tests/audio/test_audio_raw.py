@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from audio_files import read_all, speechlike
 
 from hac_cli.audio import AudioReader, AudioWriter, RawFormat
+from hac_cli.errors import InputError
 
 
 def test_raw_pcm(tmp_path: Path) -> None:
@@ -47,3 +49,11 @@ def test_raw_pcm_that_ends_within_a_sample_tells_and_empty_is_fine(tmp_path: Pat
     path.write_bytes(b"")
     reader = AudioReader(path, raw=RawFormat(8000, 2))
     assert read_all(reader).shape == (2, 0) and reader.truncated is None
+
+
+@pytest.mark.parametrize("format", ["WAV", "FLAC"])
+def test_a_header_is_no_sound(format: str) -> None:
+    stream = io.BytesIO()
+    soundfile.write(stream, speechlike(1, 0.2).T, 8000, format=format)
+    with pytest.raises(InputError, match="leave out --raw"):
+        read_all(AudioReader(io.BytesIO(stream.getvalue()), raw=RawFormat.parse("8000:1:s16")))

@@ -157,6 +157,31 @@ def test_what_was_recorded_is_kept(options, number, code, word, start_hac, folde
     process.stdin.close()
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_what_was_heard_live_is_kept(cut, start_hac, folder):
+    """Ctrl-C at the receiving end, or a line that was cut: blocks of 0.4 s, of which the third is not complete."""
+    whole = make_hac(folder / "in.hac", total_known=False).read_bytes()
+    (folder / "in.hac").unlink()
+    process = start_hac("decompress", "-q", "--live", "-", "out.wav", stdin=subprocess.PIPE)
+    process.stdin.write(whole[:-150])
+    process.stdin.flush()
+    _wait_for(lambda: any(path.stat().st_size > 1000 for path in folder.iterdir()), process)
+    if cut:
+        process.stdin.close()
+    else:
+        process.send_signal(signal.SIGINT)
+    process.wait(20)
+    told = process.stderr.read()
+    if cut:
+        assert process.returncode == 5 and b"is damaged; recovered as far as it goes (truncated: it is good" in told
+    else:
+        assert (process.returncode, told) == (130, b"hac: interrupted; what was heard until then is kept\n")
+        process.stdin.close()
+    assert names(folder) == ["out.wav"]
+    heard = soundfile.info(folder / "out.wav").frames / soundfile.info(folder / "out.wav").samplerate
+    assert heard == pytest.approx(0.8 - 0.04, abs=0.41 if not cut else 0.001)
+
+
 def test_an_input_that_does_not_block(start_hac, folder):
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
