@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hac_cli.errors import UsageError
 from hac_cli.model import released
-from hac_cli.model.arrays import check_channels, check_frames_per_call
+from hac_cli.model.arrays import as_integer, check_channels, check_frames_per_call
 from hac_cli.model.engine import DEFAULT_ENGINE, Engine, load_engine
 from hac_cli.model.stream import FRAMES_PER_CALL, DecoderStream, EncoderStream
 
@@ -54,9 +54,10 @@ def decode(
     tokens = np.asarray(tokens)
     stream = decoder_stream(len(tokens) if tokens.ndim == 3 else 1, model=model, engine=engine)
     audio = np.concatenate([stream.push(tokens), stream.flush()], 1)
-    if samples is not None and samples not in range(audio.shape[1] + 1):
+    wanted = audio.shape[1] if samples is None else as_integer(samples, "samples")
+    if not 0 <= wanted <= audio.shape[1]:
         raise UsageError(f"these tokens hold up to {audio.shape[1]} samples, not {samples}")
-    return audio[:, : None if samples is None else int(samples)]
+    return audio[:, :wanted]
 
 
 def encoder_stream(

@@ -19,8 +19,8 @@ FADE_OUT, FADE_IN = 480, 1440
 """Samples at the codec's rate, 20 and 60 ms: into a hole what was heard goes on for a while, and behind it the decoder
 has to find its way back."""
 PIECE_FRAMES = 150
-RESAMPLER_REACH = 2400
-"""Samples at the codec's rate behind a sample that resampling hears; more than enough."""
+RESAMPLER_REACH = 480
+"""Samples at the codec's rate behind a sample that resampling hears: 231 to 8 kHz, fewer to higher rates."""
 LONGEST_HOLE_SECONDS = 24 * 3600
 
 Audio = NDArray[np.float32]
@@ -52,7 +52,7 @@ class Player:
     """Decodes what a reader gives. A tolerant reader appends to ``damages``; their frames are concealed. ``live``: what
     breaks off is given as far as it came, which is a damage too, also of a strict reader.
 
-    ``lost`` tells, in the end, from and to which second of the recording that was.
+    ``lost`` tells, in the end, from and to which second of the recording that was, ``broke_off`` whether it was so.
     """
 
     def __init__(self, reader: Reader, damages: list[Damage], stream: DecoderStream, live: bool = False) -> None:
@@ -64,7 +64,7 @@ class Player:
         self._stream = stream
         self._fader = _Fader(self.header)
         self._samples: int | None = None  # of the recording, known in the end
-        self._broke_off = False
+        self.broke_off = False
         self._given = 0  # frame behind the last good one
 
     def audio(self, window: Window) -> Iterator[Audio]:
@@ -139,7 +139,7 @@ class Player:
             last, self._given = block.tokens[:, -1:], self.reader.frames_passed
             if stop_frame is not None and self._given > stop_frame:  # where it just comes to it, this may be the end
                 return
-        if self._broke_off:
+        if self.broke_off:
             return
         summary = self.reader.summary
         self._samples = summary.samples if summary else self.header.total_samples
@@ -151,7 +151,7 @@ class Player:
         except Truncated as error:
             if not self._live:
                 raise
-            self._broke_off = True
+            self.broke_off = True
             self._damages.append(Damage(self.reader.frames_passed, None, error.message))
 
     def _concealed(self, damages: list[Damage], last: Tokens | None) -> Iterator[Tokens]:

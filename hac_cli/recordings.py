@@ -20,6 +20,7 @@ from hac_cli.audio import (
     Resampler,
     Source,
     Target,
+    is_seekable,
     refuse_same_file,
     to_mono,
 )
@@ -183,7 +184,7 @@ def decompress(
     """Decodes a ``.hac`` file or stream to exactly the original number of samples, rate and channels.
 
     With ``live``, audio comes out after every block, where otherwise 1.3 s is decoded at a time, which is faster; and a
-    stream that breaks off is no error, but told in ``Result.damage``.
+    pipe that breaks off is no error, but told in ``Result.damage``.
     ``threads`` as in ``compress``.
     ``format``, ``raw`` and ``subtype`` are those of ``AudioWriter``: by the target's extension, WAV to a stream.
     ``start`` and ``duration``, in seconds, decode a part: the same samples as of the whole, but for the last bits;
@@ -191,9 +192,9 @@ def decompress(
     length, and told in ``Result.damage`` and ``lost``; where the end is missing, the length is the one announced, if
     any.
 
-    Raises CorruptError at the first damage without ``recover`` (what was written until then is incomplete), ModelError
-    when the model, its weights or its predictor are not those the file was made with, OutputError for what can't be
-    written, UsageError for a start behind the end, or a target that is the source.
+    Raises CorruptError at the first damage without ``recover``, but for such an end (what was written until then is
+    incomplete), ModelError when the model, its weights or its predictor are not those the file was made with,
+    OutputError for what can't be written, UsageError for a start behind the end, or a target that is the source.
     """
     refuse_same_file(source, target)
     with contextlib.closing(ByteSource(source)) as file:
@@ -209,13 +210,14 @@ def decompress(
         with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=raw, subtype=subtype,
                          samples=window.samples(total),
                          tags=reader.read_metadata() if metadata else None) as writer:  # fmt: skip
-            player = Player(reader, damages, stream, live)
+            player = Player(reader, damages, stream, live and not file.seekable())
             for audio in player.audio(window):
                 writer.write(audio)
                 if progress:
                     progress(writer.samples_written)
+    heard = player.lost or player.broke_off or window == Window()  # a part has only such damage as takes of it
     return Result(writer.samples_written, header.sample_rate, header.channels, reader.bytes_read, reader.payload_bytes,
-                  chosen.name, damage=_first_and_last(damages), lost=player.lost)  # fmt: skip
+                  chosen.name, damage=_first_and_last(damages) if heard else "", lost=player.lost)  # fmt: skip
 
 
 def _first_and_last(damages: list[Damage]) -> str:
@@ -226,7 +228,7 @@ def _first_and_last(damages: list[Damage]) -> str:
 def _exact_samples(source: Source) -> int | None:
     """How long the recording in a file is; None from a pipe. What its header announces may never have come."""
     if not isinstance(source, str | os.PathLike):
-        return samples_at_end(source) if getattr(source, "seekable", bool)() else None
+        return samples_at_end(source) if is_seekable(source) else None
     if Path(source).is_file():  # whoever opens a pipe takes what is in it
         with contextlib.suppress(OSError), Path(source).open("rb") as file:
             return samples_at_end(file)
@@ -234,7 +236,7 @@ def _exact_samples(source: Source) -> int | None:
 
 
 def _is_file(sink: Target) -> bool:
-    return isinstance(sink, str | os.PathLike) or getattr(sink, "seekable", bool)()
+    return isinstance(sink, str | os.PathLike) or is_seekable(sink)
 
 
 def _pace(header: Header, live: bool, threads: int) -> dict[str, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from hac_cli.audio.pcm import RawFormat
 from hac_cli.audio.reader import AudioReader, to_mono
 from hac_cli.audio.resample import Resampler, resampled_length
-from hac_cli.audio.source import ByteSource, Source
+from hac_cli.audio.source import ByteSource, Source, is_seekable
 from hac_cli.audio.target import ByteTarget, Target, refuse_same_file
 from hac_cli.audio.writer import AudioWriter
 
@@ -23,6 +23,7 @@ __all__ = [
     "Resampler",
     "Source",
     "Target",
+    "is_seekable",
     "refuse_same_file",
     "resampled_length",
     "to_mono",

@@ -51,13 +51,12 @@ def has_another_stream(file: IO[bytes]) -> bool:
 
 def has_another_flac(file: IO[bytes]) -> bool:
     """Whether a second FLAC stream begins somewhere in a file, as ``cat`` joins them: its marker and the start of the
-    block that always follows. Keeps the position."""
-    position = 4
-    while len(piece := read_at(file, position, _PIECE_SIZE)) >= _FLAC_BEGINS_SIZE:
-        if _FLAC_BEGINS.search(piece):
-            return True
+    block that always follows. The first may stand behind tags. Keeps the position."""
+    position = found = 0
+    while found < 2 and len(piece := read_at(file, position, _PIECE_SIZE)) >= _FLAC_BEGINS_SIZE:
+        found += len(_FLAC_BEGINS.findall(piece))
         position += len(piece) - _FLAC_BEGINS_SIZE + 1
-    return False
+    return found > 1
 
 
 def another_follows(file: IO[bytes]) -> bool:

@@ -7,14 +7,13 @@ from typing import IO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.audio import wav
 from hac_cli.audio.cutoff import another_follows, has_another_flac, has_another_stream, is_cut_off
 from hac_cli.audio.magic import may_be_audio
 from hac_cli.audio.mp3 import PaddedFile, goes_on, tells_its_length
 from hac_cli.audio.pcm import RawFormat, SampleFormat
 from hac_cli.audio.source import ByteSource
 from hac_cli.audio.tags import SNDFILE_TAGS
-from hac_cli.audio.wav import MAGIC_SIZE, UnsupportedWavError, is_wav, read_wav_header, tags_behind
+from hac_cli.audio.wav import MAGIC_SIZE, UnsupportedWavError, another_behind, is_wav, read_wav_header, tags_behind
 from hac_cli.errors import InputError
 
 NOT_AUDIO = (
@@ -63,11 +62,12 @@ def open_decoder(source: ByteSource, raw: RawFormat | None) -> Decoder:
         try:
             header = read_wav_header(source.read)
             layout = (header.sample_rate, header.channels, header.sample_format)
-            tags = dict(header.tags)
+            tags, goes_on = dict(header.tags), False
             if source.size is not None and header.data_size is not None and header.data_size < source.bytes_left():
-                end = source.size - source.bytes_left() + header.data_size
-                tags |= tags_behind(source.read_at, end + header.data_size % 2)
-            return PcmDecoder(source, "WAV", *layout, header.data_size, tags)
+                end = source.size - source.bytes_left() + header.data_size + header.data_size % 2
+                tags |= tags_behind(source.read_at, end)
+                goes_on = another_behind(source.read_at, end)
+            return PcmDecoder(source, "WAV", *layout, header.data_size, tags, goes_on)
         except UnsupportedWavError as error:
             source.push_back(error.consumed)
     elif magic[:4] == b"\x89HAC":
@@ -89,7 +89,9 @@ class PcmDecoder:
         sample_format: SampleFormat,
         data_size: int | None,
         tags: dict[str, str] | None = None,
+        goes_on: bool = False,
     ) -> None:
+        """``goes_on``: behind the data stands another stream."""
         self.tags = tags or {}
         self.format = format
         self.sample_rate = sample_rate
@@ -98,7 +100,7 @@ class PcmDecoder:
         self._source = source
         self._sample_format = sample_format
         self._step = channels * sample_format.bytes_per_sample
-        self._data_size = data_size
+        self._goes_on = goes_on
         self._promised = None if data_size is None else data_size // self._step
         self._delivered = 0
         self.open_ended = self._promised is None
@@ -107,8 +109,8 @@ class PcmDecoder:
     def read(self, samples: int) -> NDArray[np.float32]:
         if self._promised is not None:
             samples = min(samples, self._promised - self._delivered)
-            if not samples:
-                self._look_behind()
+            if not samples and self._goes_on:
+                self.truncated = GOES_ON.format(self._delivered / self.sample_rate)
         data = self._read_whole_samples(samples * self._step)
         return self._sample_format.decode(data, self.channels)
 
@@ -130,14 +132,6 @@ class PcmDecoder:
         if size and (remainder or not data):
             self._note_end(remainder)
         return whole
-
-    def _look_behind(self) -> None:
-        """All that was promised is there."""
-        if self._data_size is not None:
-            rest = self._data_size - self._delivered * self._step + self._data_size % 2
-            self._data_size = None  # this is done once
-            if wav.another_follows(self._source.read, rest):
-                self.truncated = GOES_ON.format(self._delivered / self.sample_rate)
 
     def _note_end(self, remainder: int) -> None:
         """The input has ended before ``data_size``, or at an unknown size, ``remainder`` bytes into a sample."""

@@ -32,6 +32,11 @@ def _input_errors(path: str | None) -> Iterator[None]:
         raise InputError(f"can't be read: {error.strerror or error}", path) from error
 
 
+def is_seekable(stream: object) -> bool:
+    """Whether a binary stream can seek. Some have nothing but ``read`` or ``write``."""
+    return bool(getattr(stream, "seekable", bool)())
+
+
 class ByteSource:
     """Reads bytes from a path or a binary stream; a stream is only read forwards, and never closed here.
 
@@ -71,7 +76,7 @@ class ByteSource:
 
     def seekable(self) -> bool:
         """Whether it is a file or in memory, where a pipe keeps its reader waiting."""
-        return self._stream.seekable()
+        return is_seekable(self._stream)
 
     def wait_for_all(self) -> None:
         """From now on a buffered stream is read for as much as ``read_available`` is asked for, or up to its end."""

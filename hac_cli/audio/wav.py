@@ -76,21 +76,10 @@ def end_of_data(read_at: Callable[[int, int], bytes]) -> int:
     return 0
 
 
-def another_follows(read: Callable[[int], bytes], rest: int) -> bool:
-    """Whether another WAV file stands behind the samples of one, or behind chunks that follow them, as ``cat`` joins
-    files. ``read`` as for ``read_wav_header``, ``rest`` bytes before the next chunk; it reads on to there, or to the
-    end of the input."""
-    for _ in range(_MAX_CHUNKS):
-        while rest and (data := read(min(rest, 1 << 16))):
-            rest -= len(data)
-        head = read(8)
-        if len(head) < 8:
-            return False
-        chunk_id, size = struct.unpack("<4sI", head)
-        if chunk_id in _MAGICS:
-            return True
-        rest = size + size % 2
-    return False
+def another_behind(read_at: Callable[[int, int], bytes], position: int) -> bool:
+    """Whether another WAV file stands behind the samples of one and their chunks, from byte ``position`` on, as ``cat``
+    joins files. ``read_at`` as for ``tags_behind``."""
+    return any(chunk_id in _MAGICS for chunk_id, _, _ in _chunks(read_at, position))
 
 
 def _chunks(read_at: Callable[[int, int], bytes], position: int) -> Iterator[tuple[bytes, int, int]]:

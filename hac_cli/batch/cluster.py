@@ -73,8 +73,8 @@ class ClusterPool:
             while True:
                 while len(running) < JOBS_PER_THREAD * self.workers and (job := next(jobs, None)):
                     key = f"hac-{batch}-{submitted}"
-                    with _there():
-                        future = self._client.submit(work, job, self._settings, key=key, pure=False)
+                    with _there():  # which gives the jobs of a worker that dies to another
+                        future = self._client.submit(work, job.again(), self._settings, key=key, pure=False)
                     running[future] = job
                     completed.add(future)
                     submitted += 1

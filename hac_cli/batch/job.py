@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 COMPRESS = "compress"
@@ -72,6 +72,10 @@ class Job:
 
     items: tuple[Item, ...]
     size: int
+
+    def again(self) -> Job:
+        """For when a worker may have done it before, and died: what there is then is its own."""
+        return Job(tuple(replace(item, free=False) for item in self.items), self.size)
 
 
 @dataclass(frozen=True)

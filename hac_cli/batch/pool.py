@@ -68,7 +68,7 @@ class LocalPool:
                     except (EOFError, OSError):
                         outcomes = self._bury(worker, any(other.ready for other in [*idle, *busy.values()]))
                         if not outcomes:
-                            again.append(worker.job)
+                            again.append(worker.job.again())
                     else:
                         if outcomes is None:  # it has only become ready
                             continue
@@ -84,7 +84,7 @@ class LocalPool:
 
     def _bury(self, worker: _Worker, others_start: bool) -> list[Outcome]:
         """What becomes of the job of a worker that died: its outcomes if that is the end of it, else nothing."""
-        job, code = worker.job, worker.end()
+        job, code = worker.job.again(), worker.end()
         if not worker.ready and not others_start:  # a start that others manage was killed from outside
             raise HacError(f"a worker can't start (exit code {code}); try hac compress on a single file")
         target = open_folder(self._settings.target)

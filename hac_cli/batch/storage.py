@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import re
@@ -145,7 +146,8 @@ class LocalFolder:
         temporary = final.with_name(f"{_prefix(final.name)}{os.urandom(8).hex()}.part")
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
-            with outputs.written(temporary, final, _place if free else Path.replace, unfinished) as path:
+            settle = functools.partial(_place, name) if free else Path.replace
+            with outputs.written(temporary, final, settle, unfinished) as path:
                 yield path
         except OSError as error:
             raise explain_output(error) from error
@@ -173,10 +175,12 @@ class LocalFolder:
         return os.path.join(self.location, name) if name else self.location  # noqa: PTH118  keeps any bytes
 
 
-def _place(temporary: Path, final: Path) -> None:
-    """A worker that died just after it had placed its output has left the same one, which is nobody else's."""
-    if not outputs.place(temporary, final) and sha256(str(final)) != sha256(str(temporary)):
-        raise OutputError(f"its output {final.name} has come to exist meanwhile, and was left alone; move it first")
+def _place(name: str, temporary: Path, final: Path) -> None:
+    if outputs.place(temporary, final):
+        return
+    if final.is_file():
+        raise OutputError(f"its output {name} has come to exist meanwhile, and was left alone; move it first")
+    temporary.replace(final)  # a link to nothing, or what can't be replaced
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

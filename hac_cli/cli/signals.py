@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from hac_cli.errors import CorruptError, InputError
+
 leftovers: set[str] = set()
 """Files that are not complete yet. Whoever creates one enters it here before."""
 
@@ -67,6 +69,11 @@ def ending_input() -> Iterator[None]:
     _handle(handled, end)
     try:
         yield
+    except (InputError, CorruptError):
+        if not received:
+            raise
+        _tell(received[0][0])  # it was too early for anything to be heard
+        raise SystemExit(128 + received[0][0]) from None
     finally:
         # once ended by a signal, all is written, and no other may change how the process ends
         _handle(handled, signal.SIG_IGN if received else _stop)

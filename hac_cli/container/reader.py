@@ -235,6 +235,8 @@ class Reader:
         """A strict reader's message: what is wrong with which block, at what time."""
         start = self.header.heard_at(self._position)
         if isinstance(error, Truncated):
+            if not self._whole:  # nobody has looked at what was passed over
+                return f"truncated: it ends at {start:.1f} s without an end block"
             return f"truncated: it is good up to {start:.1f} s, then ends without an end block"
         stop = self.header.heard_at(self._position + self.header.frames_per_block)
         block = f"block {self._next} ({start:.1f} s to {stop:.1f} s)"

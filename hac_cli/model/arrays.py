@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,17 @@ def check_channels(channels: int) -> None:
         raise UsageError(f"there are 1 to {MAX_CHANNELS} channels, not {channels}; the layout is [channels, samples]")
 
 
+def as_integer(value: object, name: str) -> int:
+    """Raises UsageError for what is no integer."""
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise UsageError(f"{name} is an integer, not {value!r}") from None
+
+
 def check_frames_per_call(frames: int) -> None:
     """Raises UsageError for less than one."""
-    if frames < 1:
+    if as_integer(frames, "frames_per_call") < 1:
         raise UsageError(f"frames_per_call must be 1 or more, not {frames}")
 
 

@@ -106,6 +106,8 @@ def test_damage_elsewhere_is_no_matter_to_a_part(folder, damage, recover):
     else:
         lost = decoded(data, start=2, duration=1.5, recover=True)[1].lost
         assert lost == ((3 - LATE / 24000, 3.5),)
+        before = decoded(data, start=4.5, duration=1, recover=True)[1]  # what is decoded in front of it is damaged
+        assert not before.damage and not before.lost
 
 
 def test_a_hole_is_silent_and_the_rest_is_as_it_was(folder):
