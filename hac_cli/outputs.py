@@ -6,17 +6,23 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+unfinished: set[str] = set()
+"""Temporary files of this process: whoever ends it in a hurry deletes them."""
 
 
 @contextlib.contextmanager
-def written(temporary: Path, final: Path, settle: Callable[[Path, Path], object], leftovers: set[str]) -> Iterator[str]:
+def written(temporary: Path, final: Path, settle: Callable[[Path, Path], object]) -> Iterator[str]:
     """The path of a new file ``temporary``, which ``settle(temporary, final)`` gives its name when it is on the disk.
 
-    What stands in its place is not touched before, and its rights go on; ``temporary`` is gone afterwards, and is one
-    of ``leftovers``, for whoever ends the process in a hurry, as long as it may be there. Raises OSError.
+    What stands in its place is not touched before, and its rights go on; ``temporary`` is gone afterwards, and one of
+    ``unfinished`` as long as it may be there. Raises OSError.
     """
-    leftovers.add(str(temporary))
+    unfinished.add(str(temporary))
     try:
         temporary.touch(0o666, exist_ok=False)  # less the umask, as for any new file
         replaced = final.stat().st_mode if final.exists() else 0
@@ -31,7 +37,7 @@ def written(temporary: Path, final: Path, settle: Callable[[Path, Path], object]
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        leftovers.discard(str(temporary))
+        unfinished.discard(str(temporary))
 
 
 def place(temporary: Path, name: Path) -> bool:

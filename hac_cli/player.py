@@ -189,8 +189,7 @@ class _Fader:
 
     def add(self, first_frame: int, frames: int, at_once: bool) -> None:
         """Frames that are lost; ``at_once``: nothing was heard before that could fade."""
-        hop, delay = self._header.hop_length, self._header.pre_skip
-        hole = max(0, first_frame * hop - delay), max(0, (first_frame + frames) * hop - delay)
+        hole = self._header.first_sample(first_frame), self._header.first_sample(first_frame + frames)
         self._holes.append(hole)
         self._open.append((*hole, at_once))
 

@@ -13,7 +13,7 @@ from hac_cli.audio.mp3 import PaddedFile, goes_on, tells_its_length
 from hac_cli.audio.pcm import RawFormat, SampleFormat
 from hac_cli.audio.source import ByteSource
 from hac_cli.audio.tags import SNDFILE_TAGS
-from hac_cli.audio.wav import MAGIC_SIZE, UnsupportedWavError, another_behind, is_wav, read_wav_header, tags_behind
+from hac_cli.audio.wav import MAGIC_SIZE, UnsupportedWavError, is_wav, read_behind, read_wav_header
 from hac_cli.errors import InputError
 
 NOT_AUDIO = (
@@ -62,11 +62,11 @@ def open_decoder(source: ByteSource, raw: RawFormat | None) -> Decoder:
         try:
             header = read_wav_header(source.read)
             layout = (header.sample_rate, header.channels, header.sample_format)
-            tags, goes_on = dict(header.tags), False
+            tags, goes_on = header.tags, False
             if source.size is not None and header.data_size is not None and header.data_size < source.bytes_left():
                 end = source.size - source.bytes_left() + header.data_size + header.data_size % 2
-                tags |= tags_behind(source.read_at, end)
-                goes_on = another_behind(source.read_at, end)
+                behind, goes_on = read_behind(source.read_at, end)
+                tags = tags | behind
             return PcmDecoder(source, "WAV", *layout, header.data_size, tags, goes_on)
         except UnsupportedWavError as error:
             source.push_back(error.consumed)
@@ -174,8 +174,7 @@ class SndfileDecoder:
             self._sound.close()
             self._sound = ForwardOnly(PaddedFile(file))
         self.format: str = self._sound.format
-        looks_behind = _SECOND_STREAMS.get(self.format)
-        self._goes_on = looks_behind is not None and looks_behind(file)
+        self._file = file
         self.sample_rate: int = self._sound.samplerate
         self.channels: int = self._sound.channels
         self.samples_expected: int | None = self._sound.frames if knows_length else None
@@ -219,7 +218,7 @@ class SndfileDecoder:
         if self.samples_expected is not None and self._delivered < self.samples_expected:
             promised = f"{self.samples_expected / self.sample_rate:.2f} s"
             self.truncated = f"only {seconds} of {promised} could be decoded"
-        elif self._goes_on:
+        elif (goes_on := _SECOND_STREAMS.get(self.format)) and goes_on(self._file):
             self.truncated = GOES_ON.format(self._delivered / self.sample_rate)
         elif failed or self._cut_off:
             self.truncated = f"is damaged or cut off after {seconds}"

@@ -58,14 +58,16 @@ def read_wav_header(read: Callable[[int], bytes]) -> WavHeader:
     return _HeaderParser(read).parse()
 
 
-def tags_behind(read_at: Callable[[int, int], bytes], position: int) -> dict[str, str]:
-    """The tags in chunks that stand behind the samples, from byte ``position`` on. ``read_at(position, n)`` returns n
-    bytes, fewer at the end of the file."""
+def read_behind(read_at: Callable[[int, int], bytes], position: int) -> tuple[dict[str, str], bool]:
+    """What stands behind the samples, from byte ``position`` on: tags in chunks, and whether another WAV file follows,
+    as ``cat`` joins files. ``read_at(position, n)`` returns n bytes, fewer at the end of the file."""
     tags: dict[str, str] = {}
     for chunk_id, start, size in _chunks(read_at, position):
+        if chunk_id in _MAGICS:
+            return tags, True
         if chunk_id == b"LIST" and size <= MAX_INFO_SIZE:
             tags.update(parse_info(read_at(start, size)))
-    return tags
+    return tags, False
 
 
 def end_of_data(read_at: Callable[[int, int], bytes]) -> int:
@@ -74,12 +76,6 @@ def end_of_data(read_at: Callable[[int, int], bytes]) -> int:
         if chunk_id == b"data":
             return 0 if _is_placeholder(size) else start + size
     return 0
-
-
-def another_behind(read_at: Callable[[int, int], bytes], position: int) -> bool:
-    """Whether another WAV file stands behind the samples of one and their chunks, from byte ``position`` on, as ``cat``
-    joins files. ``read_at`` as for ``tags_behind``."""
-    return any(chunk_id in _MAGICS for chunk_id, _, _ in _chunks(read_at, position))
 
 
 def _chunks(read_at: Callable[[int, int], bytes], position: int) -> Iterator[tuple[bytes, int, int]]:

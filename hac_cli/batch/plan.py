@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from hac_cli.batch.job import Item, Job, Settings
 from hac_cli.batch.manifest import Record
-from hac_cli.batch.storage import Folder
+from hac_cli.batch.storage import Entry, Folder
 from hac_cli.errors import HacError, OutputError, UsageError, shown
 
 REFUSE, SKIP, OVERWRITE = "refuse", "skip", "overwrite"
@@ -131,16 +131,18 @@ class Plan:
         ).fetchone()
         known = row is not None and candidate.target in (None, _unpack(row[0]))
         target = _unpack(row[0]) if known else candidate.target
-        known = known and self._is_whole(str(target))
+        guarded = self._existing != OVERWRITE
+        there = self._target.find(target) if target is not None and (known or guarded) else None
+        known = known and self._is_whole(str(target), there)
         hashed = known and self._settings.hash_inputs
         digest = row[3] if hashed else None
         changed = not known or (row[1], row[2]) != (candidate.size, candidate.stamp)
-        if changed and self._existing != OVERWRITE and target is not None and self._is_foreign(target):
+        if changed and guarded and there is not None and self._is_foreign(str(target), there):
             known = todo = False
         else:
             todo = hashed or changed
         output = None if target is None else _pack(target)
-        free = self._existing != OVERWRITE and target is not None and self._target.find(target) is None
+        free = guarded and target is not None and there is None
         self._database.execute(
             "INSERT OR IGNORE INTO items VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
             (*key, output, candidate.size, candidate.stamp, digest, todo, known, free),
@@ -171,18 +173,16 @@ class Plan:
             # it is no news of the output, which is another input's
             yield replace(item, target=""), UsageError(f"would become {item.target}, as {rival} does; {way}")
 
-    def _is_whole(self, target: str) -> bool:
-        there = self._target.find(target)
+    def _is_whole(self, target: str, there: Entry | None) -> bool:
         row = self._database.execute("SELECT bytes FROM outputs WHERE target = ?", (_pack(target),)).fetchone()
         return there is not None and row is not None and there.size == row[0]
 
-    def _is_foreign(self, target: str) -> bool:
-        """Whether there is a file that this batch didn't make, or one that somebody has changed since."""
-        there = self._target.find(target)
+    def _is_foreign(self, target: str, there: Entry) -> bool:
+        """Whether that is a file that this batch didn't make, or one that somebody has changed since."""
         query = "SELECT bytes, digest, complete FROM outputs WHERE target = ?"
         row = self._database.execute(query, (_pack(target),)).fetchone()
-        if there is None or row is None:
-            return there is not None
+        if row is None:
+            return True
         size, digest, complete = row
         if not complete or there.size == 0:  # a power cut may leave nothing of a file but its name
             return False

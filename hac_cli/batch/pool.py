@@ -16,8 +16,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
+from hac_cli import outputs
 from hac_cli.batch.job import Job, Outcome, Settings
-from hac_cli.batch.storage import open_folder, unfinished
+from hac_cli.batch.storage import open_folder
 from hac_cli.batch.work import prepare, use_one_thread, work
 from hac_cli.errors import HacError
 
@@ -176,7 +177,7 @@ def _follow_parent() -> None:
 
 
 def _leave() -> None:
-    for path in list(unfinished):
+    for path in list(outputs.unfinished):
         with contextlib.suppress(OSError):
             os.unlink(path)  # noqa: PTH108
     os._exit(1)

@@ -19,9 +19,6 @@ from hac_cli.errors import HacError, InputError, OutputError, UsageError
 
 DISK_FULL = "the disk is full; make room and run the same command again, which goes on from here"
 
-unfinished: set[str] = set()
-"""Temporary files of this process: whoever ends it in a hurry deletes them."""
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -147,7 +144,7 @@ class LocalFolder:
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
             settle = functools.partial(_place, name) if free else Path.replace
-            with outputs.written(temporary, final, settle, unfinished) as path:
+            with outputs.written(temporary, final, settle) as path:
                 yield path
         except OSError as error:
             raise explain_output(error) from error

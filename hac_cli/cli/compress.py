@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 
 import click
@@ -61,12 +60,11 @@ def compress(
     chosen = released.find(model or released.DEFAULT_MODEL)
     frames_per_block = None if block is None else _frames_in_block(block, chosen.frame_rate)
     layout = RawFormat.parse(raw) if raw else None
-    piped = plan.source is None and not files.is_regular(0)
     with (
-        _ended_by_signals(piped and live),
+        signals.ending_input_if(plan.is_piped and live),
         plan.named_errors(),
         AudioReader(plan.source or files.standard_input(), layout) as reader,
-        _ended_by_signals(piped and not live and reader.open_ended),
+        signals.ending_input_if(plan.is_piped and not live and reader.open_ended),
     ):
         channels = count(reader.channels, "channel")
         console.detail(f"{plan.source_name}: {reader.format}, {reader.sample_rate} Hz, {channels}")
@@ -97,10 +95,6 @@ def compress(
     console.detail(f"model {result.model}, payload {result.payload_bitrate / 1000:.3f} kbit/s")
     if result.shortcoming:
         raise InputError(result.shortcoming, plan.source_name)
-
-
-def _ended_by_signals(recorded: bool) -> contextlib.AbstractContextManager[None]:
-    return signals.ending_input() if recorded else contextlib.nullcontext()
 
 
 def _frames_in_block(seconds: float, frame_rate: float) -> int:

@@ -59,9 +59,12 @@ def decompress(
     from hac_cli.audio import RawFormat
 
     layout = RawFormat.parse(raw) if raw else None
-    recorded = live and plan.target is not None and plan.source is None and not files.is_regular(0)
-    ended = signals.ending_input() if recorded else nullcontext()
-    with ended, plan.named_errors(), files.writing(plan.target, force) as sink, files.reading(plan.source) as stream:
+    with (
+        signals.ending_input_if(plan.is_piped and live and plan.target is not None),
+        plan.named_errors(),
+        files.writing(plan.target, force) as sink,
+        files.reading(plan.source) as stream,
+    ):
         progress_bar = _progress(console, plan.source_name, stream, whole=not start and duration is None)
         from hac_cli import recordings
 

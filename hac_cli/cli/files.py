@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hac_cli import outputs
-from hac_cli.cli import signals
 from hac_cli.errors import HacError, InputError, OutputError, UsageError
 
 _STANDARD = "-"
@@ -36,6 +35,11 @@ class Plan:
     @property
     def target_name(self) -> str:
         return self.target or "standard output"
+
+    @property
+    def is_piped(self) -> bool:
+        """Whether the input comes through standard input, from a pipe or a device."""
+        return self.source is None and not is_regular(0)
 
     @contextlib.contextmanager
     def named_errors(self) -> Iterator[None]:
@@ -202,7 +206,7 @@ def _replacing(target: str, force: bool) -> Iterator[str]:
     final = Path(os.path.realpath(target))  # a symbolic link stays one
     temporary = final.with_name(f".hac-{os.urandom(4).hex()}{final.suffix}")
     try:
-        with outputs.written(temporary, final, Path.replace if force else _place, signals.leftovers) as path:
+        with outputs.written(temporary, final, Path.replace if force else _place) as path:
             yield path
     except HacError as error:
         if error.path == str(temporary):

@@ -13,10 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from hac_cli import outputs
 from hac_cli.errors import CorruptError, InputError
-
-leftovers: set[str] = set()
-"""Files that are not complete yet. Whoever creates one enters it here before."""
 
 _on_stop: list[bytes] = []
 """What a terminal has to be told before this process ends."""
@@ -83,6 +81,11 @@ def ending_input() -> Iterator[None]:
         raise SystemExit(128 + number)
 
 
+def ending_input_if(recorded: bool) -> contextlib.AbstractContextManager[None]:
+    """``ending_input`` for what can't be heard again."""
+    return ending_input() if recorded else contextlib.nullcontext()
+
+
 def _end_standard_input() -> None:
     """What a pipe holds now is all that will be read from it. A read that waits is begun again and sees it, too."""
     os.set_blocking(0, False)
@@ -98,7 +101,7 @@ def _end_standard_input() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    for path in leftovers:
+    for path in outputs.unfinished:
         with contextlib.suppress(OSError):
             os.unlink(path)  # noqa: PTH108  pathlib may not be loaded yet
     with contextlib.suppress(OSError):

@@ -92,9 +92,14 @@ class Header:
         """Seconds of audio that one frame stands for."""
         return self.hop_length / CODEC_SAMPLE_RATE
 
+    def first_sample(self, frame: int) -> int:
+        """At the codec's rate, the sample of the recording from which on a frame is heard; the first ``pre_skip`` never
+        are."""
+        return max(0, frame * self.hop_length - self.pre_skip)
+
     def heard_at(self, frame: int) -> float:
-        """The second of the recording at which a frame begins to be heard; the first ``pre_skip`` samples never are."""
-        return max(0, frame * self.hop_length - self.pre_skip) / CODEC_SAMPLE_RATE
+        """The second of ``first_sample``."""
+        return self.first_sample(frame) / CODEC_SAMPLE_RATE
 
     @property
     def frame_tokens(self) -> int:
