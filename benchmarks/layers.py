@@ -16,6 +16,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -60,25 +61,25 @@ def costs(layers: list, plan: list[Layer], x: np.ndarray) -> Iterator[Cost]:
     for layer, planned in zip(layers, plan, strict=True):
         part = Part([layer], 1)
         y = part(x[None])[0]
-        weights = list(weights_of(layer))
+        weights = sum(math.prod(shape) for shape in weights_of(layer))
         uses = min(len(x), len(y))  # of every weight: once a step, at the slower of both rates
         changes = f" to {planned.outputs}" if planned.inputs != planned.outputs else ""
         yield Cost(
             f"{planned.kind} {planned.inputs}{changes}",
-            2 * uses * sum(weight.size for weight in weights),
-            sum(array.nbytes for array in (x, y, *weights)),
+            2 * uses * weights,
+            x.nbytes + y.nbytes + 4 * weights,
             fastest(lambda: part(x[None])),  # noqa: B023  called at once
         )
         x = y
 
 
-def weights_of(layer: object) -> Iterator[np.ndarray]:
-    """The arrays that a layer multiplies with; a block has layers of its own."""
+def weights_of(layer: object) -> Iterator[tuple[int, ...]]:
+    """Shapes of the arrays that a layer multiplies with."""
     for name, value in vars(layer).items():
-        if isinstance(value, np.ndarray) and name in ("weight", "taps"):
-            yield value
-        elif hasattr(value, "weight"):
-            yield value.weight
+        if hasattr(value, "outputs"):
+            yield value.inputs, value.outputs
+        elif name == "taps" and isinstance(value, np.ndarray):
+            yield value.shape
 
 
 def table(title: str, rows: list[Cost], seconds: float, speed: float) -> None:

@@ -15,9 +15,10 @@ PACKAGE = Path(__file__).parent.parent / "hac_cli"
 ALLOWED = {
     "errors": set(),
     "outputs": set(),
-    "container": set(),
+    "compiled": set(),
+    "container": {"compiled"},
     "audio": set(),
-    "model": set(),
+    "model": {"compiled"},
     "losses": {"model.config"},
     "search": {"model", "losses"},
     "codec": {"model", "search"},
@@ -44,7 +45,7 @@ ALLOWED = {
     },
 }
 PUBLIC = {"", "__version__", *hac_cli.__all__}  # of the package itself, which hands on what codec has
-WITHOUT_TORCH = ("errors", "outputs", "container", "audio", "predictors", "player", "batch", "cli")
+WITHOUT_TORCH = ("errors", "outputs", "compiled", "container", "audio", "predictors", "player", "batch", "cli")
 
 
 def imports_of(file: Path) -> set[str]:

@@ -28,19 +28,21 @@ def _sharpness(tensors: Tensors, name: str) -> Array:
     return np.where(alpha == 0, np.float32(1e-12), alpha)
 
 
-def _linear(tensors: Tensors, name: str, snake: Array | float = 1.0) -> Linear:
-    return Linear(tensors[f"{name}.weight"].T / np.reshape(snake, (-1, 1)), tensors[f"{name}.bias"])
+def _linear(tensors: Tensors, name: str, snake: Array | float = 1.0) -> tuple[Array, Array]:
+    """Weight ``[inputs, outputs]`` and bias."""
+    return tensors[f"{name}.weight"].T / np.reshape(snake, (-1, 1)), tensors[f"{name}.bias"]
 
 
 def _block(tensors: Tensors, name: str, layer: Layer) -> Block:
     alpha, gain = _sharpness(tensors, f"{name}.snake"), tensors[f"{name}.gain"]
-    wide, narrow = _linear(tensors, f"{name}.wide"), _linear(tensors, f"{name}.narrow", alpha)
-    bias = tensors[f"{name}.depthwise.bias"] @ wide.weight + wide.bias
+    wide, bias = _linear(tensors, f"{name}.wide")
+    bias = tensors[f"{name}.depthwise.bias"] @ wide + bias
+    narrow, narrow_bias = _linear(tensors, f"{name}.narrow", alpha)
     return Block(
         tensors[f"{name}.depthwise.weight"],
         layer.dilation,
-        Linear(wide.weight * alpha, bias * alpha),
-        Linear(narrow.weight * gain, narrow.bias * gain),
+        (wide * alpha, bias * alpha),
+        (narrow * gain, narrow_bias * gain),
     )
 
 
@@ -81,9 +83,9 @@ def _layers(plan: Sequence[Layer], tensors: Tensors, name: str) -> list[NumpyLay
             _block(tensors, here, layer) if layer.kind == "block"
             else _down(tensors, here, layer) if layer.kind == "down"
             else _up(tensors, here, layer, snake) if layer.kind == "up"
-            else Noise(_linear(tensors, f"{here}.amount"), layer.stride) if layer.kind == "noise"
-            else Dense(_linear(tensors, here), layer.taps) if layer.kind == "dense"
-            else _linear(tensors, here, snake)
+            else Noise(*_linear(tensors, f"{here}.amount"), layer.stride) if layer.kind == "noise"
+            else Dense(*_linear(tensors, here), layer.taps) if layer.kind == "dense"
+            else Linear(*_linear(tensors, here, snake))
         )  # fmt: skip
         snake = 1.0
     return layers

@@ -9,11 +9,14 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hac_cli.model import noise
+from hac_cli.model.numpy_kernels import Array
 
-Array = NDArray[np.float32]
+try:
+    from hac_cli.model import compiled_kernels as kernels
+except ImportError:
+    from hac_cli.model import numpy_kernels as kernels  # type: ignore[no-redef]
 
 
 class Layer(Protocol):
@@ -23,31 +26,10 @@ class Layer(Protocol):
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]: ...
 
 
-def product(x: Array, weight: Array) -> Array:
-    """``x @ weight``. OpenBLAS needs twice as long for 3 rows as for 4, and live audio comes in few rows."""
-    missing = -len(x) % 4
-    if not missing:
-        return x @ weight
-    padded = np.zeros((len(x) + missing, x.shape[1]), np.float32)
-    padded[: len(x)] = x
-    return (padded @ weight)[: len(x)]
-
-
-def depthwise(seen: Array, taps: Array, y: Array, stride: int = 1, dilation: int = 1) -> Array:
-    """Into ``y [steps, channels]``: every channel on its own with ``taps [kernel, channels]``, in a single pass."""
-    step, channel = seen.strides
-    shape = (len(y), *taps.shape)
-    windows: Array = np.ndarray(shape, np.float32, seen, strides=(stride * step, dilation * step, channel))
-    np.einsum("tkc,kc->tc", windows, taps, out=y)
-    return y
-
-
-def snake(u: Array) -> Array:
-    """``u + sin²(u)``, in place."""
-    wave = np.sin(u)
-    wave *= wave
-    u += wave
-    return u
+def windows(seen: Array, taps: int) -> Array:
+    """Every ``taps`` steps of ``seen [steps, channels]`` side by side, the oldest first, as rows that overlap."""
+    steps, channels = seen.shape
+    return np.ndarray((steps - taps + 1, taps * channels), np.float32, seen, strides=seen.strides)
 
 
 class Linear:
@@ -55,25 +37,22 @@ class Linear:
 
     def __init__(self, weight: Array, bias: Array) -> None:
         """Weight ``[inputs, outputs]``."""
-        self.weight, self.bias = np.ascontiguousarray(weight, np.float32), bias.astype(np.float32)
+        self.matrix = kernels.Matrix(weight, bias)
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
-        y = product(x, self.weight)
-        y += self.bias
-        return y, past
+        return self.matrix(x), past
 
 
 class Dense:
     """``Linear`` on a few steps side by side, the oldest first."""
 
-    def __init__(self, linear: Linear, taps: int) -> None:
-        self.linear, self.taps = linear, taps
-        self.past, self.width = taps - 1, len(linear.weight) // taps
+    def __init__(self, weight: Array, bias: Array, taps: int) -> None:
+        self.matrix, self.taps = kernels.Matrix(weight, bias), taps
+        self.past, self.width = taps - 1, len(weight) // taps
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
         seen = np.concatenate([past, x])
-        y, _ = self.linear(np.concatenate([seen[k : k + len(x)] for k in range(self.taps)], 1), past)
-        return y, seen[len(x) :]
+        return self.matrix(windows(seen, self.taps)), seen[len(x) :]
 
 
 class Snake:
@@ -85,24 +64,21 @@ class Snake:
         self.alpha = alpha
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
-        return snake(x * self.alpha), past
+        return kernels.snake(x, self.alpha), past
 
 
 class Block:
     """Residual: depthwise, linear up, Snake, linear down."""
 
-    def __init__(self, taps: Array, dilation: int, wide: Linear, narrow: Linear) -> None:
-        """``taps`` is ``[kernel, channels]``."""
-        self.taps, self.dilation, self.wide, self.narrow = taps, dilation, wide, narrow
+    def __init__(self, taps: Array, dilation: int, wide: tuple[Array, Array], narrow: tuple[Array, Array]) -> None:
+        """``taps`` is ``[kernel, channels]``; of both linear layers weight ``[inputs, outputs]`` and bias, with α."""
+        self.taps, self.dilation = taps, dilation
+        self.wide, self.narrow = kernels.Matrix(*wide), kernels.Matrix(*narrow)
         self.past, self.width = (len(taps) - 1) * dilation, taps.shape[1]
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
         seen = np.concatenate([past, x])
-        y = depthwise(seen, self.taps, np.empty_like(x), dilation=self.dilation)
-        wide, _ = self.wide(y, past)
-        y, _ = self.narrow(snake(wide), past)
-        y += x
-        return y, seen[len(x) :]
+        return kernels.block(seen, self.taps, self.dilation, self.wide, self.narrow), seen[len(x) :]
 
 
 class Noise:
@@ -110,13 +86,14 @@ class Noise:
 
     past = width = 1
 
-    def __init__(self, amount: Linear, steps_per_frame: int) -> None:
-        self.amount, self.steps_per_frame = amount, steps_per_frame
-        self.values, self.signs = noise.tables(amount.weight.shape[1])
+    def __init__(self, weight: Array, bias: Array, steps_per_frame: int) -> None:
+        """Weight ``[channels, channels]``."""
+        self.amount, self.steps_per_frame = kernels.Matrix(weight, bias), steps_per_frame
+        self.values, self.signs = noise.tables(len(weight))
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
         steps = int(past[0, 0]) + np.arange(len(x))
-        y, _ = self.amount(x, past)
+        y = self.amount(x)
         y *= self.values[steps % len(self.values)]
         y *= self.signs[steps % len(self.signs)]
         y += x
@@ -134,17 +111,15 @@ class Down:
 
     def __init__(self, taps: Array, weight: Array, bias: Array, stride: int) -> None:
         """``taps`` is ``[multiplier, kernel, inputs]``, ``weight [multiplier·inputs, outputs]``."""
-        self.taps, self.weight, self.bias, self.stride = taps, np.ascontiguousarray(weight), bias, stride
+        self.taps, self.matrix, self.stride = taps, kernels.Matrix(weight, bias), stride
         self.past, self.width = stride, taps.shape[2]
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
         seen = np.concatenate([past, x])
         parts = np.empty((len(x) // self.stride, len(self.taps), self.width), np.float32)
         for index, taps in enumerate(self.taps):
-            depthwise(seen, taps, parts[:, index], stride=self.stride)
-        y = product(parts.reshape(len(parts), -1), self.weight)
-        y += self.bias
-        return y, seen[len(x) :]
+            kernels.depthwise(seen, taps, parts[:, index], stride=self.stride)
+        return self.matrix(parts.reshape(len(parts), -1)), seen[len(x) :]
 
 
 class Up:
@@ -155,15 +130,15 @@ class Up:
     def __init__(self, weight: Array, taps: Array, bias: Array) -> None:
         """``weight`` is ``[inputs, multiplier·outputs]``, ``taps [stride, 2·multiplier, outputs]``, those for the step
         before first, ``bias [stride, outputs]``."""
-        self.weight, self.taps, self.bias = np.ascontiguousarray(weight), taps, bias
         self.width = weight.shape[1]
+        self.matrix, self.taps, self.bias = kernels.Matrix(weight, np.zeros(self.width, np.float32)), taps, bias
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
-        seen = np.concatenate([past, product(x, self.weight)])
+        seen = np.concatenate([past, self.matrix(x)])
         rows = seen.reshape(-1, self.bias.shape[1])
         y = np.empty((len(x), *self.bias.shape), np.float32)
         for index, taps in enumerate(self.taps):
-            depthwise(rows, taps, y[:, index], stride=len(taps) // 2)
+            kernels.depthwise(rows, taps, y[:, index], stride=len(taps) // 2)
         y += self.bias
         return y.reshape(-1, self.bias.shape[1]), seen[len(x) :]
 
@@ -174,14 +149,11 @@ class FirstDown:
     width = 1
 
     def __init__(self, weight: Array, bias: Array) -> None:
-        self.weight, self.bias, self.past = np.ascontiguousarray(weight), bias, len(weight) // 2
+        self.matrix, self.past = kernels.Matrix(weight, bias), len(weight) // 2
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
         seen = np.concatenate([past, x])
-        groups = seen.reshape(-1, self.past)
-        y = product(np.concatenate([groups[:-1], groups[1:]], 1), self.weight)
-        y += self.bias
-        return y, seen[len(x) :]
+        return self.matrix(windows(seen.reshape(-1, self.past), 2)), seen[len(x) :]
 
 
 class LastUp:
@@ -190,10 +162,8 @@ class LastUp:
     past = 1
 
     def __init__(self, weight: Array, bias: Array) -> None:
-        self.weight, self.bias, self.width = np.ascontiguousarray(weight), bias, len(weight) // 2
+        self.matrix, self.width = kernels.Matrix(weight, bias), len(weight) // 2
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
         seen = np.concatenate([past, x])
-        y = product(np.concatenate([seen[:-1], seen[1:]], 1), self.weight)
-        y += self.bias
-        return y.reshape(-1, 1), seen[len(x) :]
+        return self.matrix(windows(seen, 2)).reshape(-1, 1), seen[len(x) :]

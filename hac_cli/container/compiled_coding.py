@@ -1,0 +1,66 @@
+"""What ``plain_coding`` does, by ``compiled/payload.c``, many times as fast.
+
+Importing it raises ImportError where the package was installed without a C compiler.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import numpy as np
+
+from hac_cli.compiled import library
+from hac_cli.container.plain_coding import Signs
+from hac_cli.container.predictor import PROBABILITIES, ZERO_LOGIT, Predictor
+
+_LIBRARY, _Size, _Address = library(), ctypes.c_ssize_t, ctypes.c_void_p
+
+
+class _Predictor(ctypes.Structure):
+    """``predictor`` in ``payload.c``."""
+
+    _fields_ = (
+        *((name, _Size) for name in ("bits", "look_back", "hidden")),
+        *((name, _Address) for name in ("past", "present", "hidden_bias", "out", "out_bias", "chances")),
+        *((name, _Size) for name in ("chance_count", "zero_logit")),
+    )
+
+
+_LIBRARY.hac_encode.argtypes = ctypes.POINTER(_Predictor), _Address, _Size, _Size, _Address, _Address
+_LIBRARY.hac_encode.restype = _Size
+_LIBRARY.hac_decode.argtypes = ctypes.POINTER(_Predictor), _Address, _Size, _Size, _Size, _Address, _Address
+
+
+def encode(signs: Signs, predictor: Predictor) -> bytes:
+    frames, channels, _ = signs.shape
+    network = _Network(predictor)
+    signs = np.ascontiguousarray(signs, np.int8)
+    payload = np.empty(2 * signs.size + 4, np.uint8)
+    used = _LIBRARY.hac_encode(network.pointer, signs.ctypes.data, frames, channels, network.sums, payload.ctypes.data)
+    return payload[:used].tobytes()
+
+
+def decode(payloads: Sequence[bytes], frames: int, channels: int, predictor: Predictor) -> list[Signs | None]:
+    network = _Network(predictor)
+    blocks: list[Signs | None] = []
+    for payload in payloads:
+        signs = np.empty((frames, channels, predictor.bits), np.int8)
+        at_end = _LIBRARY.hac_decode(
+            network.pointer, payload, len(payload), frames, channels, network.sums, signs.ctypes.data
+        )
+        blocks.append(signs if at_end else None)
+    return blocks
+
+
+class _Network:
+    """A predictor as the library wants it, with the arrays whose addresses it is given."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        arrays = (predictor.past.T, predictor.present, predictor.hidden_bias, predictor.out, predictor.out_bias)
+        self._arrays = [np.ascontiguousarray(array, np.float64) for array in arrays] + [PROBABILITIES]
+        self._sums = np.empty(len(predictor.past))
+        sizes = predictor.bits, predictor.look_back, len(predictor.past)
+        addresses = (array.ctypes.data for array in self._arrays)
+        self.pointer = ctypes.pointer(_Predictor(*sizes, *addresses, len(PROBABILITIES), ZERO_LOGIT))
+        self.sums = self._sums.ctypes.data
