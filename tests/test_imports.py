@@ -30,6 +30,7 @@ ALLOWED = {
     "train": {"model", "losses", "audio", "container", "eval.metrics"},
     "batch": {"outputs", "codec", "recordings", "predictors", "audio", "container", "model.released"},
     "cli": {
+        "compiled",
         "outputs",
         "batch",
         "codec",

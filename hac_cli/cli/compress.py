@@ -93,6 +93,7 @@ def compress(
         f"{result.bitrate / 1000:.3f} kbit/s, {speed:.1f}x real time"
     )
     console.detail(f"model {result.model}, payload {result.payload_bitrate / 1000:.3f} kbit/s")
+    console.detail_engine(engine)
     if result.shortcoming:
         raise InputError(result.shortcoming, plan.source_name)
 

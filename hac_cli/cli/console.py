@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from hac_cli import compiled
 from hac_cli.errors import HacError, OutputError, shown
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -48,6 +49,12 @@ class Console:
         """What is nice to know for those who ask for more."""
         if self.verbose:
             self.say(text)
+
+    def detail_engine(self, engine: str) -> None:
+        """What codes: without a C compiler at installation numpy does it all, slower."""
+        if engine == "numpy" and not compiled.is_there():
+            engine = "numpy alone: installed without a C compiler, which makes it slower"
+        self.detail(f"engine {engine}")
 
     def error(self, text: str) -> None:
         """What went wrong, in one line."""

@@ -90,6 +90,7 @@ def decompress(
         f"{speed:.1f}x real time"
     )
     console.detail(f"model {result.model}")
+    console.detail_engine(engine)
     if result.shortcoming:
         raise CorruptError(result.shortcoming, plan.source_name)
 
