@@ -34,10 +34,11 @@ class Matrix:
     def __init__(self, weight: Array, bias: Array) -> None:
         self.inputs, self.outputs = weight.shape
         panels = -(-self.outputs // PANEL)
-        missing = panels * PANEL - self.outputs
-        columns = np.pad(weight.astype(np.float32), ((0, 0), (0, missing))).reshape(self.inputs, panels, PANEL)
-        self._panels = np.ascontiguousarray(columns.transpose(1, 0, 2))
-        self._bias = np.pad(bias.astype(np.float32), (0, missing))
+        columns = np.zeros((self.inputs, panels * PANEL), np.float32)
+        columns[:, : self.outputs] = weight
+        self._panels = np.ascontiguousarray(columns.reshape(self.inputs, panels, PANEL).transpose(1, 0, 2))
+        self._bias = np.zeros(panels * PANEL, np.float32)
+        self._bias[: self.outputs] = bias
         self.pointer = ctypes.pointer(_Matrix(_address(self._panels), _address(self._bias), *weight.shape))
 
     def __call__(self, x: Array) -> Array:
