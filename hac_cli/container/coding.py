@@ -25,7 +25,7 @@ except ImportError:
 def pack_coded(tokens: NDArray[Any], header: Header, predictor: Predictor) -> bytes:
     """Code tokens ``[channels, frames, tokens_per_frame]``."""
     channels, frames, _ = tokens.shape
-    bits = (tokens[..., None] >> np.arange(header.bits_per_token)) & 1
+    bits = (tokens[..., None].astype(np.int64) >> np.arange(header.bits_per_token)) & 1
     signs = 2 * bits.reshape(channels, frames, predictor.bits).astype(np.int8) - 1
     return coding.encode(np.ascontiguousarray(signs.transpose(1, 0, 2)), predictor)
 

@@ -1,4 +1,4 @@
-"""From payloads of data blocks to tokens: coded ones together with those behind them, which is faster."""
+"""From payloads of data blocks to tokens: coded ones together with those behind them, which is faster in Python."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hac_cli.container.predictor import Predictor
 from hac_cli.errors import CorruptError
 
 TOGETHER = 32
-"""Coded blocks that are decoded at once, in a third of the time, where reading ahead keeps nobody waiting: one, two,
-four and so on up to that, since nobody may want more than the first."""
+"""Coded blocks that are decoded at once, in Python in a third of the time and in C in the same, where reading ahead
+keeps nobody waiting: one, two, four and so on up to that, since nobody may want more than the first."""
 TOGETHER_BITS = 1 << 20
 """What they may hold, or memory would grow with the largest blocks that there may be."""
 
