@@ -47,9 +47,9 @@ class Balancer:
     def _limited(self, name: str, gradient: Tensor) -> Tensor:
         if name not in self.sums:
             return gradient
-        usual = self._usual(name)
-        most = torch.where(usual > 0, LIMIT * usual / len(gradient), torch.inf)
-        return gradient * (most / gradient.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
+        usual, norms = self._usual(name), gradient.norm(dim=1, keepdim=True)
+        most = torch.where(usual > 0, LIMIT * usual / (norms > 0).sum(), torch.inf)
+        return gradient * (most / norms.clamp_min(1e-12)).clamp_max(1.0)
 
     def state_dict(self) -> dict[str, dict[str, float]]:
         return {"sums": {name: float(value) for name, value in self.sums.items()}, "weights": dict(self.weights)}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hac_cli.losses.spectral import mel_filters
+from hac_cli.losses.spectrum import spectrum
 
 WINDOW = 1024  # 43 ms at 24 kHz
 STEPS = 8  # of half a window: 0.2 s, so that powers are told from those of other noise
@@ -35,8 +36,8 @@ class ColourLoss(nn.Module):
     def loudness(self, signal: Tensor) -> Tensor:
         """Of each band in each passage ``[B, passages, bands]``: 1 for white noise of unit RMS. What is shorter than a
         passage is one."""
-        spectrum = torch.fft.rfft(signal.unfold(1, WINDOW, WINDOW // 2) * self.taper)
-        power = torch.view_as_real(spectrum).flatten(-2).square() @ self.bands
+        bins = spectrum(signal, self.taper, WINDOW // 2)
+        power = torch.view_as_real(bins).flatten(-2).square() @ self.bands
         passages = power.unfold(1, min(STEPS, power.shape[1]), STEPS // 2).mean(-1)
         return (passages + FLOOR) ** EXPONENT
 

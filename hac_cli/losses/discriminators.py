@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from hac_cli.losses.pqmf import PQMF
+from hac_cli.losses.spectrum import spectrum
 
 Features = list[Tensor]
 SLOPE = 0.2
@@ -68,9 +69,8 @@ class STFTDiscriminator(nn.Module):
         self.score = _normed(nn.Conv2d(inputs, 1, 3, padding=1))
 
     def forward(self, signal: Tensor) -> Features:
-        size = len(self.window)
-        spectrum = torch.fft.rfft(signal.unfold(1, size, size // 4) * self.window)
-        return _through(self.layers, self.score, torch.view_as_real(spectrum).permute(0, 3, 1, 2))
+        bins = spectrum(signal, self.window, len(self.window) // 4)
+        return _through(self.layers, self.score, torch.view_as_real(bins).permute(0, 3, 1, 2))
 
 
 class BandDiscriminator(nn.Module):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from hac_cli.losses.spectrum import spectrum
+
 WINDOW = 640  # 27 ms at 24 kHz
 BANDS = 15  # third octaves from 150 Hz
 SEGMENT = 30  # steps of half a window: 0.4 s, the modulations that carry words
@@ -36,8 +38,8 @@ class EnvelopeLoss(nn.Module):
 
     def envelopes(self, signal: Tensor) -> Tensor:
         """Segments ``[B, segments, bands, steps]`` of band magnitudes; a signal that is too short is one segment."""
-        spectrum = torch.fft.rfft(signal.unfold(1, WINDOW, WINDOW // 2) * self.taper)
-        power = torch.view_as_real(spectrum).flatten(-2).square() @ self.bands
+        bins = spectrum(signal, self.taper, WINDOW // 2)
+        power = torch.view_as_real(bins).flatten(-2).square() @ self.bands
         return (power + FLOOR).sqrt().unfold(1, min(SEGMENT, power.shape[1]), SEGMENT // 3)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:

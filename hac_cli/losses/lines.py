@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from hac_cli.losses.spectrum import spectrum
+
 WINDOW = 1600  # 67 ms at 24 kHz, a hiss; bins of 15 Hz
 RATE = 300.0  # Hz; the layers' own are multiples of it, or too slow for lines that can be told apart
 LOWEST = 900.0  # Hz; below, voices have lines of their own
@@ -33,8 +35,8 @@ class LinesLoss(nn.Module):
 
     def heights(self, signal: Tensor) -> Tensor:
         """Of each line ``[B, lines]`` above what is beside it, in nepers of power, the mean over time."""
-        spectrum = torch.fft.rfft(signal.unfold(1, WINDOW, WINDOW // 4) * self.taper)
-        parts = torch.view_as_real(spectrum)[:, :, self.bins] / (WINDOW / 4)  # of a full-scale sine the magnitude is 1
+        bins = spectrum(signal, self.taper, WINDOW // 4)
+        parts = torch.view_as_real(bins)[:, :, self.bins] / (WINDOW / 4)  # of a full-scale sine the magnitude is 1
         levels = (parts.square().sum(-1) + FLOOR**2).log()
         return (levels[..., 0] - levels[..., 1:].mean(-1)).mean(1)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from hac_cli.losses.spectrum import spectrum
+
 WINDOW_SECONDS = 0.032
 BANDS = 56
 BARK_WIDTH = 0.45  # 56 bands reach 12 kHz; P.862.2 ends at 8 kHz with 49 bands
@@ -63,8 +65,8 @@ class LoudnessLoss(nn.Module):
 
     def powers(self, signal: Tensor) -> Tensor:
         """Power in each band ``[B, steps, bands]``, 1 for 0 dB SPL."""
-        spectrum = torch.fft.rfft(signal.unfold(1, self.window, self.window // 2) * self.taper)
-        return torch.view_as_real(spectrum).flatten(-2).square() @ self.bands
+        bins = spectrum(signal, self.taper, self.window // 2)
+        return torch.view_as_real(bins).flatten(-2).square() @ self.bands
 
     def loudness(self, powers: Tensor) -> Tensor:
         """Specific loudness in sones a Bark; below the threshold there is none."""

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hac_cli.losses.spectrum import spectrum
+
 TINY = 1e-16
 LEVEL_FLOOR = 0.05  # -26 dBFS: a quieter target is not lifted to full level, or quiet clips would rule every batch
 
@@ -62,8 +64,8 @@ class SpectralLoss(nn.Module):
         peak is about 1/2."""
         taper = getattr(self, f"window{window}") * (2 / window)
         padded = F.pad(signal[:, None], (window // 2, window // 2), mode="reflect")[:, 0]
-        spectrum = torch.fft.rfft(padded.unfold(1, window, window // 4) * taper)
-        squares = torch.view_as_real(spectrum).flatten(-2).square()  # real and imaginary parts in turn
+        bins = spectrum(padded, taper, window // 4)
+        squares = torch.view_as_real(bins).flatten(-2).square()  # real and imaginary parts in turn
         if self.mels[window]:
             power = squares @ getattr(self, f"bands{window}")
         else:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from hac_cli.errors import ModelError
 from hac_cli.losses.ctranslate2 import read_arrays
 from hac_cli.losses.resample import Resample
+from hac_cli.losses.spectrum import spectrum
 
 SAMPLE_RATE = 16_000
 WINDOW, HOP = 400, 160
@@ -34,8 +35,8 @@ class LogMel(nn.Module):
 
     def forward(self, signal: Tensor) -> Tensor:
         padded = F.pad(signal[:, None], (WINDOW // 2, WINDOW // 2), mode="reflect")[:, 0]
-        frames = padded.unfold(1, WINDOW, HOP)[:, : signal.shape[1] // HOP]
-        power = torch.view_as_real(torch.fft.rfft(frames * self.window)).square().sum(-1)
+        bins = spectrum(padded, self.window, HOP)[:, : signal.shape[1] // HOP]
+        power = torch.view_as_real(bins).square().sum(-1)
         log = (power @ self.filters).clamp_min(1e-10).log10()
         log = torch.maximum(log, log.amax((1, 2), keepdim=True) - 8)
         return (log.transpose(1, 2) + 4) / 4

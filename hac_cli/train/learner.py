@@ -20,7 +20,7 @@ from hac_cli.model.quantizer import bit_entropy, disagreement
 from hac_cli.train.adversary import Adversary
 from hac_cli.train.feedback import Feedback
 from hac_cli.train.muon import build_optimizers
-from hac_cli.train.objective import Objective, Terms
+from hac_cli.train.objective import Objective, Terms, heard
 from hac_cli.train.recipe import Recipe
 from hac_cli.train.schedule import Schedule
 
@@ -64,8 +64,9 @@ class Learner:
         if self.feedback:
             latent["feedback"] = disagreement(latents, self.better_latents(audio, output, target))
         if self.adversary and self.adversary.joined(schedule):
+            few = heard(output, self.recipe.adversarial.part)
             with self.autocast():
-                real, fake = self.adversary.hear(target), self.adversary.hear(output)
+                real, fake = self.adversary.hear(target[few]), self.adversary.hear(output[few])
                 signal |= self.adversary.terms(real, fake)
         weights = self.weights(schedule.step)
         self.model.zero_grad(set_to_none=True)

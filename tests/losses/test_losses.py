@@ -254,6 +254,20 @@ def test_the_balancer_limits_what_a_single_clip_has():
     assert loud.norm() / usual.norm() == pytest.approx(3)
 
 
+def test_a_loss_on_some_of_the_clips_has_the_share_of_one_on_all():
+    torch.manual_seed(0)
+    signal, target = torch.randn(6, 50, requires_grad=True), torch.randn(6, 50)
+    balancer = {"all": Balancer(), "some": Balancer()}
+    for _ in range(2):  # the second time, clips are limited
+        gradients = {
+            "all": balancer["all"].gradient({"a": (signal - target).abs().mean()}, signal, {"a": 1.0}),
+            "some": balancer["some"].gradient({"a": (signal - target)[:2].abs().mean()}, signal, {"a": 1.0}),
+        }
+        assert not gradients["some"][2:].any()
+        whole = {name: gradient.norm(dim=1).sum().item() for name, gradient in gradients.items()}
+        assert whole["some"] == pytest.approx(whole["all"])
+
+
 def test_a_file_that_is_no_whisper_model_is_refused(tmp_path):
     with pytest.raises(ModelError, match="no such file"):
         load_encoder(tmp_path / "model.bin")

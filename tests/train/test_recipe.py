@@ -29,6 +29,8 @@ def test_recipes_extend_and_refuse_unknown_keys(tmp_path):
         ("[model]\nfeature_scaling = 'var'", "has to be one of std, mean_abs"),
         ("[adversarial]\nkind = 'wasserstein'", "has to be one of hinge, least_squares"),
         ("[adversarial]\nsize = 'huge'", "size is 'huge'; known are cpu, full"),
+        ("[whisper]\npart = 0", r"\[whisper\] part is 0; it has to be above 0 and at most 1"),
+        ("[adversarial]\npart = 1.5", r"\[adversarial\] part is 1.5; it has to be above 0 and at most 1"),
         ("[spectral]\nmels = [80, 0]", "mels must be empty, or as many as windows"),
         ("[spectral\n", "not valid TOML"),
         ("extends = 5", "extends is 5; it has to be the name of a recipe"),

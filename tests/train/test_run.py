@@ -117,6 +117,21 @@ def test_the_whisper_term_is_learned_from(corpus, tmp_path):
     assert not torch.equal(before, trainer.learner.model.decoder[0].weight)
 
 
+def test_dear_terms_may_hear_a_part_of_the_clips(corpus, tmp_path):
+    judged = replace(ADVERSARIAL, adversarial=replace(ADVERSARIAL.adversarial, start=0.0, part=0.5))
+    audio = torch.from_numpy(make_trainer(corpus, tmp_path, judged).crops.batch(0))
+    found = []
+    for clips in (audio, audio[:1]):
+        trainer = make_trainer(corpus, tmp_path, judged)
+        trainer.learner.objective.whisper = WhisperLoss(WhisperEncoder(20, 16, 2, 1, 50)).requires_grad_(False)
+        trainer.learner.objective.whisper_part = 0.5
+        trainer.learner.recipe = replace(trainer.recipe, losses=replace(trainer.recipe.losses, whisper=1.0))
+        found.append(trainer.learner.step(clips, trainer.schedule))
+    for term in ("whisper", "adversarial", "features", "discriminator"):
+        assert found[0][term] == pytest.approx(found[1][term], rel=1e-4), term
+    assert found[0]["spectral"] != pytest.approx(found[1]["spectral"], rel=1e-4)
+
+
 def test_discriminators_learn_in_bfloat16_too(corpus, tmp_path):
     joined = replace(ADVERSARIAL, adversarial=replace(ADVERSARIAL.adversarial, start=0.0))
     values = make_trainer(corpus, tmp_path, replace(joined, precision="bfloat16")).train_step()
