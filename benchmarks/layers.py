@@ -25,7 +25,7 @@ import numpy as np
 
 from hac_cli.codec import load_model
 from hac_cli.model import released
-from hac_cli.model.numpy_engine import NumpyEngine, Part
+from hac_cli.model.numpy_engine import Chain, NumpyEngine, Part
 from hac_cli.model.plan import Layer, decoder_plan, encoder_plan
 from hac_cli.model.stream import FRAMES_PER_CALL
 
@@ -59,7 +59,7 @@ def operations_a_second(size: int = 384) -> float:
 def costs(layers: list, plan: list[Layer], x: np.ndarray) -> Iterator[Cost]:
     """Of one call with the input ``x [steps, inputs]``, layer by layer."""
     for layer, planned in zip(layers, plan, strict=True):
-        part = Part([layer], 1)
+        part = Part(Chain([layer]), 1)
         y = part(x[None])[0]
         weights = sum(math.prod(shape) for shape in weights_of(layer))
         uses = min(len(x), len(y))  # of every weight: once a step, at the slower of both rates
@@ -117,7 +117,8 @@ def main() -> None:
         ("decoder", engine.decoder_layers, decoder_plan(config), signs),
     ):
         rows = list(costs(layers, plan, x))
-        whole = fastest(lambda: Part(layers, 1)(x[None]))  # noqa: B023  called at once
+        part = Part(Chain(layers), 1)
+        whole = fastest(lambda: part(x[None]))  # noqa: B023  called at once
         table(title, rows, seconds, speed)
         print(f"\nThe whole {title}: {seconds / whole:.0f} times real time.")
 

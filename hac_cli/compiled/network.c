@@ -1,12 +1,13 @@
-/* Products of some rows with constant matrices, and what the network does around them, in one pass.
+/* A chain of the network's layers on one stretch of a stream.
  *
- * Arrays are float32, [rows, columns], rows a number of floats apart. A matrix comes in panels, [outputs / 16, inputs,
- * 16], the last one filled up with zeros, as is its bias. Every sum is taken in the order of its inputs, however many
- * rows there are in a call: so results don't depend on how a stream is cut.
+ * Arrays are float32, [rows, channels]. Every sum is taken in the order of its inputs, however many rows there are in a
+ * call: so results don't depend on how a stream is cut.
  *
  * GCC and Clang make the vectors of eight from what the processor has. */
 
 #include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LANES 8
@@ -22,14 +23,38 @@
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef uint32_t words __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef ptrdiff_t size;
 
-const int hac_panel = PANEL, hac_tile = TILE;
+/* In panels of 16 columns, [outputs / 16, inputs, 16], the last one filled up with zeros, as are the bias and all that
+ * is given for each output. The weights are floats, or halves: where bfloat16 holds them exactly, a word has those of
+ * column c (its lower half) and c + 8. A call of a few rows is as fast as weights come from memory. */
+typedef struct {
+    const uint32_t *panels;
+    const float *bias;
+    size inputs, outputs, halves;
+} matrix;
+
+enum kind { PRODUCT, SNAKE, BLOCK, DOWN, UP, NOISE };
+
+/* One layer and all that is constant in it; compiled_layers.py says what of it a kind has. */
+typedef struct {
+    size kind;
+    size past;  /* floats of its input, or of what it is made into first, that it looks back on */
+    size width; /* channels of what it looks back on */
+    size hop;   /* floats from window to window (PRODUCT), or the stride */
+    size kernel, dilation, multiplier;
+    size periods[2]; /* of values and signs */
+    matrix first, second;
+    const float *taps, *bias, *alpha, *inverse, *gain, *values, *signs;
+} layer;
+
+const int hac_panel = PANEL;
 
 INLINE vector at(const float *x) { return *(const vector *)x; }
 
-/* u + sin(u)^2, which has the period pi; the polynomial is sin's on half a turn, to 5e-9. */
-INLINE vector snake(vector u)
+/* sin(u)^2, which has the period pi; the polynomial is sin's on half a turn, to 5e-9. */
+INLINE vector wave(vector u)
 {
     const float whole = 0x1.8p23f; /* added and taken off again, it leaves a whole number */
     vector turns = u * 0x1.45f306p-2f + whole - whole;
@@ -37,53 +62,63 @@ INLINE vector snake(vector u)
     vector q = r * r;
     vector p = -0x1.55554ep-3f + q * (0x1.110f02p-7f + q * (-0x1.9f781ap-13f + q * 0x1.5e2a3ep-19f));
     vector sine = r + r * q * p;
-    return u + sine * sine;
+    return sine * sine;
 }
 
-typedef struct {
-    const float *panels, *bias;
-    size inputs, outputs;
-} matrix;
+INLINE vector snake(vector x, vector alpha, vector inverse) { return x + wave(x * alpha) * inverse; }
 
-/* y = f(x @ panel + bias) + residual for up to STRIP rows and the columns of one panel. */
-INLINE void strip(const float *x, size step, int rows, const matrix *m, size column, int with_snake,
-                  const float *residual, size residual_step, float *y, size y_step)
+/* y = f(x @ panel + bias) for up to STRIP rows and the columns of one panel. After that sum comes nothing, or Snake with
+ * one = alpha and two = 1 / alpha, or one = gain and the residual two, its rows as far apart as those of y. */
+enum after { NOTHING, THEN_SNAKE, THEN_ADD };
+
+INLINE void strip(const float *x, size step, int rows, const matrix *m, size column, int halves, enum after after,
+                  const float *one, const float *two, float *y, size y_step)
 {
-    const float *panel = m->panels + column * m->inputs, *bias = m->bias + column;
+    const uint32_t *panel = m->panels + (halves ? column / 2 : column) * m->inputs;
+    const float *bias = m->bias + column;
     size columns = m->outputs - column < PANEL ? m->outputs - column : PANEL;
     vector sums[STRIP][2];
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++)
         sums[r][0] = at(bias), sums[r][1] = at(bias + LANES);
-    for (size i = 0; i < m->inputs; i++, panel += PANEL) {
-        vector low = at(panel), high = at(panel + LANES);
+    for (size i = 0; i < m->inputs; i++) {
+        words both = *(const words *)panel, high;
+        if (halves)
+            high = both & 0xffff0000u, both <<= 16, panel += LANES;
+        else
+            high = *(const words *)(panel + LANES), panel += PANEL;
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++) {
-            sums[r][0] += x[r * step + i] * low;
-            sums[r][1] += x[r * step + i] * high;
+            sums[r][0] += x[r * step + i] * (vector)both;
+            sums[r][1] += x[r * step + i] * (vector)high;
         }
     }
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++) {
         vector sum[2] = {sums[r][0], sums[r][1]};
-        if (with_snake)
-            sum[0] = snake(sum[0]), sum[1] = snake(sum[1]);
-        if (residual) {
+        for (int half = 0; half < 2; half++) {
+            size c = column + half * LANES;
+            if (after == THEN_SNAKE)
+                sum[half] = snake(sum[half], at(one + c), at(two + c));
+            if (after == THEN_ADD)
+                sum[half] *= at(one + c);
+        }
+        if (after == THEN_ADD) {
             vector rest[2] = {{0}, {0}};
-            memcpy(rest, residual + r * residual_step + column, columns * sizeof(float));
+            memcpy(rest, two + r * y_step + column, columns * sizeof(float));
             sum[0] += rest[0], sum[1] += rest[1];
         }
         memcpy(y + r * y_step + column, sum, columns * sizeof(float));
     }
 }
 
-INLINE void product(const float *x, size step, size rows, const matrix *m, int with_snake, const float *residual,
-                    size residual_step, float *y, size y_step)
+INLINE void strips(const float *x, size step, size rows, const matrix *m, int halves, enum after after, const float *one,
+                   const float *two, float *y, size y_step)
 {
     for (size column = 0; column < m->outputs; column += PANEL)
         for (size row = 0; row < rows; row += STRIP) {
-#define ROWS(n) strip(x + row * step, step, n, m, column, with_snake, residual ? residual + row * residual_step : NULL, \
-                      residual_step, y + row * y_step, y_step)
+#define ROWS(n) strip(x + row * step, step, n, m, column, halves, after, one, \
+                      after == THEN_ADD ? two + row * y_step : two, y + row * y_step, y_step)
             switch (rows - row) {
             case 1: ROWS(1); break;
             case 2: ROWS(2); break;
@@ -96,20 +131,41 @@ INLINE void product(const float *x, size step, size rows, const matrix *m, int w
         }
 }
 
-/* Every channel on its own: y[t, c] = sum over k of x[t * stride + k * dilation, c] * taps[k, c]. */
-INLINE void depthwise(const float *x, size rows, size channels, const float *taps, size kernel, size stride,
-                      size dilation, float *y, size y_step)
+/* Rows of x are step floats apart, and may overlap. */
+static FOR_EACH_CPU void product(const float *x, size step, size rows, const matrix *m, enum after after,
+                                 const float *one, const float *two, float *y)
+{
+#define AFTER(f) (m->halves ? strips(x, step, rows, m, 1, f, one, two, y, m->outputs) \
+                            : strips(x, step, rows, m, 0, f, one, two, y, m->outputs))
+    switch (after) {
+    case NOTHING: AFTER(NOTHING); break;
+    case THEN_SNAKE: AFTER(THEN_SNAKE); break;
+    case THEN_ADD: AFTER(THEN_ADD); break;
+    }
+#undef AFTER
+}
+
+/* The same in tiles, so that a panel meets rows that are in the cache. */
+static void long_product(const float *x, size step, size rows, const matrix *m, float *y)
+{
+    for (size row = 0; row < rows; row += TILE)
+        product(x + row * step, step, rows - row < TILE ? rows - row : TILE, m, NOTHING, NULL, NULL, y + row * m->outputs);
+}
+
+/* Every channel on its own: y[t, c] = bias[c] + sum over k of x[t * stride + k * dilation, c] * taps[k, c]. */
+static FOR_EACH_CPU void depthwise(const float *x, size rows, size channels, const float *taps, const float *bias,
+                                   size kernel, size stride, size dilation, float *y, size y_step)
 {
     for (size row = 0; row < rows; row++, x += stride * channels, y += y_step) {
         size c = 0;
         for (; c + LANES <= channels; c += LANES) {
-            vector sum = {0};
+            vector sum = bias ? at(bias + c) : (vector){0};
             for (size k = 0; k < kernel; k++)
                 sum += at(x + k * dilation * channels + c) * at(taps + k * channels + c);
             *(vector *)(y + c) = sum;
         }
         for (; c < channels; c++) {
-            float sum = 0;
+            float sum = bias ? bias[c] : 0;
             for (size k = 0; k < kernel; k++)
                 sum += x[k * dilation * channels + c] * taps[k * channels + c];
             y[c] = sum;
@@ -117,41 +173,128 @@ INLINE void depthwise(const float *x, size rows, size channels, const float *tap
     }
 }
 
-FOR_EACH_CPU void hac_product(const float *x, size step, size rows, const matrix *m, float *y)
+static FOR_EACH_CPU void snakes(const layer *l, const float *x, size rows, float *y)
 {
-    for (size row = 0; row < rows; row += TILE)
-        product(x + row * step, step, rows - row < TILE ? rows - row : TILE, m, 0, NULL, 0, y + row * m->outputs, m->outputs);
-}
-
-FOR_EACH_CPU void hac_depthwise(const float *x, size rows, size channels, const float *taps, size kernel, size stride,
-                                size dilation, float *y, size y_step)
-{
-    depthwise(x, rows, channels, taps, kernel, stride, dilation, y, y_step);
-}
-
-/* Of x * alpha. */
-FOR_EACH_CPU void hac_snake(const float *x, size rows, size channels, const float *alpha, float *y)
-{
-    for (size row = 0; row < rows; row++, x += channels, y += channels) {
+    for (size row = 0; row < rows; row++, x += l->width, y += l->width) {
         size c = 0;
-        for (; c + LANES <= channels; c += LANES)
-            *(vector *)(y + c) = snake(at(x + c) * at(alpha + c));
-        for (; c < channels; c++)
-            y[c] = snake((vector){x[c] * alpha[c]})[0];
+        for (; c + LANES <= l->width; c += LANES)
+            *(vector *)(y + c) = snake(at(x + c), at(l->alpha + c), at(l->inverse + c));
+        for (; c < l->width; c++)
+            y[c] = snake((vector){x[c]}, (vector){l->alpha[c]}, (vector){l->inverse[c]})[0];
     }
 }
 
-/* A residual block on rows steps behind the (kernel - 1) * dilation before them; scratch has TILE rows of inputs and
- * outputs of wide. */
-FOR_EACH_CPU void hac_block(const float *seen, size rows, const float *taps, size kernel, size dilation,
-                            const matrix *wide, const matrix *narrow, float *scratch, float *y)
+/* Residual: depthwise, matrix, Snake, matrix. */
+static void block(const layer *l, const float *seen, size rows, float *work, float *y)
 {
-    size channels = wide->inputs;
-    float *narrow_tile = scratch, *wide_tile = scratch + TILE * channels;
-    for (size row = 0; row < rows; row += TILE, seen += TILE * channels, y += TILE * channels) {
+    float *narrow = work, *wide = work + TILE * l->width;
+    for (size row = 0; row < rows; row += TILE, seen += TILE * l->width, y += TILE * l->width) {
         size some = rows - row < TILE ? rows - row : TILE;
-        depthwise(seen, some, channels, taps, kernel, 1, dilation, narrow_tile, channels);
-        product(narrow_tile, channels, some, wide, 1, NULL, 0, wide_tile, wide->outputs);
-        product(wide_tile, wide->outputs, some, narrow, 0, seen + (kernel - 1) * dilation * channels, channels, y, channels);
+        depthwise(seen, some, l->width, l->taps, NULL, l->kernel, 1, l->dilation, narrow, l->width);
+        product(narrow, l->width, some, &l->first, THEN_SNAKE, l->alpha, l->inverse, wide);
+        product(wide, l->first.outputs, some, &l->second, THEN_ADD, l->gain, seen + l->past, y);
     }
+}
+
+/* Strided convolution: every channel to multiplier of its own, then a matrix. */
+static void down(const layer *l, const float *seen, size rows, float *work, float *y)
+{
+    for (size part = 0; part < l->multiplier; part++)
+        depthwise(seen, rows, l->width, l->taps + part * l->kernel * l->width, NULL, l->kernel, l->hop, 1,
+                  work + part * l->width, l->multiplier * l->width);
+    long_product(work, l->multiplier * l->width, rows, &l->first, y);
+}
+
+/* Transposed convolution behind its matrix: every channel from multiplier of them. */
+static void up(const layer *l, const float *seen, size rows, float *y)
+{
+    size channels = l->width / l->multiplier;
+    for (size phase = 0; phase < l->hop; phase++)
+        depthwise(seen, rows, channels, l->taps + phase * l->kernel * channels, l->bias + phase * channels, l->kernel,
+                  l->multiplier, 1, y + phase * channels, l->hop * channels);
+}
+
+/* Adds noise, as much as a matrix says; the state is the step in the noise. */
+static void add_noise(const layer *l, float *state, const float *x, size rows, float *y)
+{
+    long_product(x, l->width, rows, &l->first, y);
+    size step = (size)*state;
+    for (size row = 0; row < rows; row++, step++) {
+        const float *values = l->values + step % l->periods[0] * l->width, *signs = l->signs + step % l->periods[1] * l->width;
+        for (size c = 0; c < l->width; c++, x++, y++)
+            *y = *x + *y * values[c] * signs[c];
+    }
+    *state = (float)(step % (l->periods[0] * l->periods[1]));
+}
+
+/* Floats that come out of a layer for those that go in, and most of what it needs to work with. */
+static size outcome(const layer *l, size floats)
+{
+    switch (l->kind) {
+    case PRODUCT: return floats / l->hop * l->first.outputs;
+    case DOWN: return floats / l->width / l->hop * l->first.outputs;
+    case UP: return floats / l->first.inputs * (l->width / l->multiplier) * l->hop;
+    default: return floats;
+    }
+}
+
+static size effort(const layer *l, size floats)
+{
+    switch (l->kind) {
+    case BLOCK: return TILE * (l->width + l->first.outputs);
+    case DOWN: return floats / l->hop * l->multiplier;
+    default: return 0;
+    }
+}
+
+static void run(const layer *l, float *state, const float *x, size floats, float *seen, float *work, float *y)
+{
+    size made = l->kind == UP ? floats / l->first.inputs * l->width : floats;
+    if (l->past && l->kind != NOISE) {
+        memcpy(seen, state, l->past * sizeof(float));
+        if (l->kind == UP)
+            long_product(x, l->first.inputs, floats / l->first.inputs, &l->first, seen + l->past);
+        else
+            memcpy(seen + l->past, x, floats * sizeof(float));
+        x = seen;
+    }
+    switch (l->kind) {
+    case PRODUCT: long_product(x, l->hop, floats / l->hop, &l->first, y); break;
+    case SNAKE: snakes(l, x, floats / l->width, y); break;
+    case BLOCK: block(l, x, floats / l->width, work, y); break;
+    case DOWN: down(l, x, floats / l->width / l->hop, work, y); break;
+    case UP: up(l, x, floats / l->first.inputs, y); break;
+    case NOISE: add_noise(l, state, x, floats / l->width, y); return;
+    }
+    memcpy(state, seen + made, l->past * sizeof(float));
+}
+
+size hac_outcome(const layer *layers, size count, size floats)
+{
+    for (const layer *l = layers; l < layers + count; l++)
+        floats = outcome(l, floats);
+    return floats;
+}
+
+/* Takes floats of x through the layers, whose states lie one behind the other. Gives 0, or -1 without memory. */
+int hac_run(const layer *layers, size count, float *states, const float *x, size floats, float *y)
+{
+    size most = 0, most_seen = 0, most_work = 0, in = floats;
+    for (const layer *l = layers; l < layers + count; in = outcome(l, in), l++) {
+        size seen = l->past + (l->kind == UP ? in / l->first.inputs * l->width : in), work = effort(l, in);
+        most = in > most ? in : most;
+        most_seen = seen > most_seen ? seen : most_seen;
+        most_work = work > most_work ? work : most_work;
+    }
+    float *room = malloc((2 * most + most_seen + most_work) * sizeof(float));
+    if (!room)
+        return -1;
+    float *seen = room + 2 * most, *work = seen + most_seen;
+    for (const layer *l = layers; l < layers + count; l++) {
+        float *to = l + 1 == layers + count ? y : room + (l - layers) % 2 * most;
+        run(l, states, x, floats, seen, work, to);
+        states += l->past, floats = outcome(l, floats), x = to;
+    }
+    free(room);
+    return 0;
 }

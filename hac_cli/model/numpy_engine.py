@@ -14,10 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.model.config import ModelConfig
-from hac_cli.model.numpy_layers import Array, Block, Dense, Down, FirstDown, LastUp, Linear, Noise, Snake, Up, fresh
+from hac_cli.model.numpy_layers import Array, Block, Down, Matrix, Noise, Product, Snake, Up
 from hac_cli.model.numpy_layers import Layer as NumpyLayer
 from hac_cli.model.pipeline import Half
 from hac_cli.model.plan import Layer, decoder_plan, encoder_plan
+
+try:
+    from hac_cli.model.compiled_layers import Chain
+except ImportError:
+    from hac_cli.model.numpy_layers import Chain  # type: ignore[assignment]
 
 Tensors = Mapping[str, Array]
 
@@ -28,84 +33,78 @@ def _sharpness(tensors: Tensors, name: str) -> Array:
     return np.where(alpha == 0, np.float32(1e-12), alpha)
 
 
-def _linear(tensors: Tensors, name: str, snake: Array | float = 1.0) -> tuple[Array, Array]:
-    """Weight ``[inputs, outputs]`` and bias."""
-    return tensors[f"{name}.weight"].T / np.reshape(snake, (-1, 1)), tensors[f"{name}.bias"]
+def _matrix(tensors: Tensors, name: str) -> Matrix:
+    return Matrix(tensors[f"{name}.weight"].T, tensors[f"{name}.bias"])
+
+
+def _linear(matrix: Matrix, taps: int = 1) -> Product:
+    """On ``taps`` steps side by side, the oldest first."""
+    width = matrix.inputs // taps
+    return Product(matrix.weight, matrix.bias, width, hop=width)
 
 
 def _block(tensors: Tensors, name: str, layer: Layer) -> Block:
-    alpha, gain = _sharpness(tensors, f"{name}.snake"), tensors[f"{name}.gain"]
-    wide, bias = _linear(tensors, f"{name}.wide")
-    bias = tensors[f"{name}.depthwise.bias"] @ wide + bias
-    narrow, narrow_bias = _linear(tensors, f"{name}.narrow", alpha)
-    return Block(
-        tensors[f"{name}.depthwise.weight"],
-        layer.dilation,
-        (wide * alpha, bias * alpha),
-        (narrow * gain, narrow_bias * gain),
-    )
+    wide = _matrix(tensors, f"{name}.wide")
+    wide.bias = tensors[f"{name}.depthwise.bias"] @ wide.weight + wide.bias
+    narrow, gain = _matrix(tensors, f"{name}.narrow"), tensors[f"{name}.gain"]
+    snake = Snake(_sharpness(tensors, f"{name}.snake"))
+    return Block(tensors[f"{name}.depthwise.weight"], layer.dilation, wide, snake, narrow, gain)
 
 
-def _down(tensors: Tensors, name: str, layer: Layer) -> Down | FirstDown:
+def _down(tensors: Tensors, name: str, layer: Layer) -> Down | Product:
     taps = tensors[f"{name}.weight"]  # [kernel, inputs, multiplier]
     bias = tensors[f"{name}.pointwise.bias"]
     pointwise = tensors[f"{name}.pointwise.weight"].reshape(layer.outputs, layer.inputs, -1)
-    if layer.inputs == 1:
-        return FirstDown(taps[:, 0] @ pointwise[:, 0].T, bias)
+    if layer.inputs == 1:  # one product is faster
+        return Product(taps[:, 0] @ pointwise[:, 0].T, bias, width=1, hop=layer.stride)
     weight = pointwise.transpose(2, 1, 0).reshape(-1, layer.outputs)
-    return Down(np.ascontiguousarray(taps.transpose(2, 0, 1)), weight, bias, layer.stride)
+    return Down(np.ascontiguousarray(taps.transpose(2, 0, 1)), Matrix(weight, bias), layer.stride)
 
 
-def _up(tensors: Tensors, name: str, layer: Layer, snake: Array | float) -> Up | LastUp:
+def _up(tensors: Tensors, name: str, layer: Layer) -> Up | Product:
     taps = tensors[f"{name}.weight"]  # [kernel, outputs, multiplier]
     bias = np.einsum("kom,om->ko", taps, tensors[f"{name}.pointwise.bias"].reshape(layer.outputs, -1))
     bias = bias[: layer.stride] + bias[layer.stride :]
-    pointwise = tensors[f"{name}.pointwise.weight"].reshape(layer.outputs, -1, layer.inputs) / snake
+    pointwise = tensors[f"{name}.pointwise.weight"].reshape(layer.outputs, -1, layer.inputs)
     new, old = taps[: layer.stride], taps[layer.stride :]
-    if layer.outputs == 1:
-        return LastUp(np.concatenate([(part[:, 0] @ pointwise[0]).T for part in (old, new)]), bias[:, 0])
+    if layer.outputs == 1:  # one product is faster
+        weight = np.concatenate([(part[:, 0] @ pointwise[0]).T for part in (old, new)])
+        return Product(weight, bias[:, 0], width=layer.inputs, hop=layer.inputs, outputs=1)
     weight = pointwise.transpose(2, 1, 0).reshape(layer.inputs, -1)
     both = np.concatenate([part.transpose(0, 2, 1) for part in (old, new)], 1)
-    return Up(weight, np.ascontiguousarray(both), bias)
+    return Up(Matrix(weight, np.zeros(weight.shape[1], np.float32)), np.ascontiguousarray(both), bias)
+
+
+def _layer(layer: Layer, tensors: Tensors, name: str) -> NumpyLayer:
+    """``name`` is that of its tensors."""
+    if layer.kind == "block":
+        return _block(tensors, name, layer)
+    if layer.kind == "down":
+        return _down(tensors, name, layer)
+    if layer.kind == "up":
+        return _up(tensors, name, layer)
+    if layer.kind == "noise":
+        return Noise(_matrix(tensors, f"{name}.amount"), layer.stride)
+    if layer.kind == "snake":
+        return Snake(_sharpness(tensors, name))
+    return _linear(_matrix(tensors, name), layer.taps)
 
 
 def _layers(plan: Sequence[Layer], tensors: Tensors, name: str) -> list[NumpyLayer]:
-    """Layers one after the other, as ``layers.Chain``; ``name`` is that of its tensors."""
-    layers: list[NumpyLayer] = []
-    snake: Array | float = 1.0
-    for index, layer in enumerate(plan):
-        here = f"{name}.{index}"
-        if layer.kind == "snake":
-            snake = _sharpness(tensors, here)
-            layers.append(Snake(snake))
-            continue
-        layers.append(
-            _block(tensors, here, layer) if layer.kind == "block"
-            else _down(tensors, here, layer) if layer.kind == "down"
-            else _up(tensors, here, layer, snake) if layer.kind == "up"
-            else Noise(*_linear(tensors, f"{here}.amount"), layer.stride) if layer.kind == "noise"
-            else Dense(*_linear(tensors, here), layer.taps) if layer.kind == "dense"
-            else Linear(*_linear(tensors, here, snake))
-        )  # fmt: skip
-        snake = 1.0
-    return layers
+    """Layers one after the other, as ``layers.Chain``."""
+    return [_layer(layer, tensors, f"{name}.{index}") for index, layer in enumerate(plan)]
 
 
 class Part:
-    """Layers with the state of a stream: ``[channels, steps, inputs]`` to ``[channels, steps, outputs]``."""
+    """Layers with the states of streams: ``[channels, steps, inputs]`` to ``[channels, steps, outputs]``."""
 
-    def __init__(self, layers: Sequence[NumpyLayer], channels: int, frame: int = 0) -> None:
-        self._layers = layers
-        self._states = [[fresh(layer, frame) for layer in layers] for _ in range(channels)]
+    def __init__(self, chain: Chain, channels: int, frame: int = 0) -> None:
+        self._chain = chain
+        self._states = [chain.fresh(frame) for _ in range(channels)]
 
     def __call__(self, inputs: Array) -> Array:
         """Channel by channel: the network hears one voice at a time."""
-        return np.stack([self._run(x, state) for x, state in zip(inputs, self._states, strict=True)])
-
-    def _run(self, x: Array, state: list[Array]) -> Array:
-        for index, layer in enumerate(self._layers):
-            x, state[index] = layer(x, state[index])
-        return x
+        return np.stack([self._chain(x, state) for x, state in zip(inputs, self._states, strict=True)])
 
 
 def _at_frame_rate(blocks: Sequence[int]) -> int:
@@ -128,16 +127,24 @@ class NumpyEngine:
     def decoder_layers(self) -> list[NumpyLayer]:
         return _layers(decoder_plan(self.config), self._tensors, "decoder")
 
+    @functools.cached_property
+    def _encoder(self) -> tuple[Chain, Chain]:
+        """What runs more often than once a frame, and what doesn't."""
+        at = len(self.encoder_layers) - _at_frame_rate(self.config.blocks)
+        return Chain(self.encoder_layers[:at]), Chain(self.encoder_layers[at:])
+
+    @functools.cached_property
+    def _decoder(self) -> tuple[Chain, Chain]:
+        """The other way round."""
+        at = _at_frame_rate(self.config.decoder_blocks or self.config.blocks)
+        return Chain(self.decoder_layers[:at]), Chain(self.decoder_layers[at:])
+
     def encoder(self, channels: int) -> tuple[Half, Half]:
-        layers = self.encoder_layers
-        at = len(layers) - _at_frame_rate(self.config.blocks)
-        outer, inner = Part(layers[:at], channels), Part(layers[at:], channels)
+        outer, inner = (Part(chain, channels) for chain in self._encoder)
         return lambda audio: outer(self.scaled(audio)), lambda middle: self._tokens(inner(middle))
 
     def decoder(self, channels: int, frame: int = 0) -> tuple[Half, Half]:
-        layers = self.decoder_layers
-        at = _at_frame_rate(self.config.decoder_blocks or self.config.blocks)
-        inner, outer = Part(layers[:at], channels, frame), Part(layers[at:], channels, frame)
+        inner, outer = (Part(chain, channels, frame) for chain in self._decoder)
         return lambda tokens: inner(self._signs(tokens)), lambda middle: outer(middle)[..., 0] * self._scale
 
     def scaled(self, audio: Array) -> Array:

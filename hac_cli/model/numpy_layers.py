@@ -1,95 +1,116 @@
 """The layers of ``numpy_engine``, with all that is constant multiplied out.
 
-Arrays are ``[steps, channels]``. A layer that looks back has a state, the last steps of what it has seen, ``past``
-many of ``width`` channels, and is ``(input, past) -> (output, past)``.
+Arrays are ``[steps, channels]``, of a layer's output ``outputs`` many. A layer that looks back has a state, the last
+steps of what it has seen, ``past`` many of ``width`` channels, and is ``(input, past) -> (output, past)``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hac_cli.model import noise
-from hac_cli.model.numpy_kernels import Array
 
-try:
-    from hac_cli.model import compiled_kernels as kernels
-except ImportError:
-    from hac_cli.model import numpy_kernels as kernels  # type: ignore[no-redef]
+Array = NDArray[np.float32]
 
 
 class Layer(Protocol):
     past: int
     width: int
+    outputs: int
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]: ...
 
 
-def windows(seen: Array, taps: int) -> Array:
-    """Every ``taps`` steps of ``seen [steps, channels]`` side by side, the oldest first, as rows that overlap."""
-    steps, channels = seen.shape
-    return np.ndarray((steps - taps + 1, taps * channels), np.float32, seen, strides=seen.strides)
-
-
-class Linear:
-    past = width = 0
+class Matrix:
+    """``x @ weight + bias``, for ever the same weight ``[inputs, outputs]``."""
 
     def __init__(self, weight: Array, bias: Array) -> None:
-        """Weight ``[inputs, outputs]``."""
-        self.matrix = kernels.Matrix(weight, bias)
+        self.weight, self.bias = weight, bias
+        self.inputs, self.outputs = weight.shape
 
-    def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
-        return self.matrix(x), past
+    def __call__(self, x: Array) -> Array:
+        """OpenBLAS needs twice as long for 3 rows as for 4, and live audio comes in few rows."""
+        if missing := -len(x) % 4:
+            padded = np.zeros((len(x) + missing, self.inputs), np.float32)
+            padded[: len(x)] = x
+            y = (padded @ self.weight)[: len(x)]
+        else:
+            y = x @ self.weight
+        y += self.bias
+        return y
 
 
-class Dense:
-    """``Linear`` on a few steps side by side, the oldest first."""
+def depthwise(seen: Array, taps: Array, y: Array, stride: int = 1, dilation: int = 1) -> Array:
+    """Into ``y [steps, channels]``: every channel on its own with ``taps [kernel, channels]``, in a single pass."""
+    step, channel = seen.strides
+    shape = (len(y), *taps.shape)
+    windows: Array = np.ndarray(shape, np.float32, seen, strides=(stride * step, dilation * step, channel))
+    np.einsum("tkc,kc->tc", windows, taps, out=y)
+    return y
 
-    def __init__(self, weight: Array, bias: Array, taps: int) -> None:
-        self.matrix, self.taps = kernels.Matrix(weight, bias), taps
-        self.past, self.width = taps - 1, len(weight) // taps
+
+class Product:
+    """A matrix product of windows of the input: one of ``len(weight)`` numbers every ``hop`` numbers."""
+
+    def __init__(self, weight: Array, bias: Array, width: int, hop: int, outputs: int | None = None) -> None:
+        """``width`` are the channels of the input, ``outputs`` those of the output, if not the weight's."""
+        self.matrix, self.width, self.hop = Matrix(weight, bias), width, hop
+        self.past = (self.matrix.inputs - hop) // width
+        self.outputs = outputs or self.matrix.outputs
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
         seen = np.concatenate([past, x])
-        return self.matrix(windows(seen, self.taps)), seen[len(x) :]
+        shape = x.size // self.hop, self.matrix.inputs
+        rows: Array = np.ndarray(shape, np.float32, seen, strides=(self.hop * seen.itemsize, seen.itemsize))
+        return self.matrix(rows).reshape(-1, self.outputs), seen[len(x) :]
 
 
 class Snake:
-    """Snake times α: ``α·x + sin²(α·x)``. The 1/α is in the weights that follow."""
+    """``x + sin²(αx)/α``."""
 
-    past = width = 0
+    past = 0
 
     def __init__(self, alpha: Array) -> None:
-        self.alpha = alpha
+        self.alpha, self.width, self.outputs = alpha, len(alpha), len(alpha)
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
-        return kernels.snake(x, self.alpha), past
+        wave = np.sin(x * self.alpha)
+        wave *= wave
+        wave /= self.alpha
+        return x + wave, past
 
 
 class Block:
-    """Residual: depthwise, linear up, Snake, linear down."""
+    """Residual: depthwise, matrix, Snake, matrix, gain."""
 
-    def __init__(self, taps: Array, dilation: int, wide: tuple[Array, Array], narrow: tuple[Array, Array]) -> None:
-        """``taps`` is ``[kernel, channels]``; of both linear layers weight ``[inputs, outputs]`` and bias, with α."""
-        self.taps, self.dilation = taps, dilation
-        self.wide, self.narrow = kernels.Matrix(*wide), kernels.Matrix(*narrow)
-        self.past, self.width = (len(taps) - 1) * dilation, taps.shape[1]
+    def __init__(self, taps: Array, dilation: int, wide: Matrix, snake: Snake, narrow: Matrix, gain: Array) -> None:
+        """``taps`` is ``[kernel, channels]``."""
+        self.taps, self.dilation, self.wide, self.snake, self.narrow = taps, dilation, wide, snake, narrow
+        self.gain = gain
+        self.past, self.width, self.outputs = (len(taps) - 1) * dilation, taps.shape[1], taps.shape[1]
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
         seen = np.concatenate([past, x])
-        return kernels.block(seen, self.taps, self.dilation, self.wide, self.narrow), seen[len(x) :]
+        y = depthwise(seen, self.taps, np.empty_like(x), dilation=self.dilation)
+        wide, _ = self.snake(self.wide(y), past)
+        y = self.narrow(wide)
+        y *= self.gain
+        y += x
+        return y, seen[len(x) :]
 
 
 class Noise:
-    """Adds noise, as much as a linear layer says; its state is the step in the noise."""
+    """Adds noise, as much as a matrix says; its state is the step in the noise."""
 
     past = width = 1
 
-    def __init__(self, weight: Array, bias: Array, steps_per_frame: int) -> None:
-        """Weight ``[channels, channels]``."""
-        self.amount, self.steps_per_frame = kernels.Matrix(weight, bias), steps_per_frame
-        self.values, self.signs = noise.tables(len(weight))
+    def __init__(self, amount: Matrix, steps_per_frame: int) -> None:
+        self.amount, self.steps_per_frame, self.outputs = amount, steps_per_frame, amount.outputs
+        self.values, self.signs = noise.tables(amount.outputs)
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
         steps = int(past[0, 0]) + np.arange(len(x))
@@ -100,25 +121,19 @@ class Noise:
         return y, (past + len(x)) % noise.PERIOD
 
 
-def fresh(layer: Layer, frame: int) -> Array:
-    """The state of a stream that begins at ``frame``, with nothing in front of it."""
-    step = frame * layer.steps_per_frame % noise.PERIOD if isinstance(layer, Noise) else 0
-    return np.full((layer.past, layer.width), step, np.float32)
-
-
 class Down:
     """Strided convolution of kernel 2·stride: every channel to ``multiplier`` of its own, then a matrix product."""
 
-    def __init__(self, taps: Array, weight: Array, bias: Array, stride: int) -> None:
-        """``taps`` is ``[multiplier, kernel, inputs]``, ``weight [multiplier·inputs, outputs]``."""
-        self.taps, self.matrix, self.stride = taps, kernels.Matrix(weight, bias), stride
-        self.past, self.width = stride, taps.shape[2]
+    def __init__(self, taps: Array, matrix: Matrix, stride: int) -> None:
+        """``taps`` is ``[multiplier, kernel, inputs]``; the matrix has ``multiplier·inputs`` inputs."""
+        self.taps, self.matrix, self.stride = taps, matrix, stride
+        self.past, self.width, self.outputs = stride, taps.shape[2], matrix.outputs
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
         seen = np.concatenate([past, x])
         parts = np.empty((len(x) // self.stride, len(self.taps), self.width), np.float32)
         for index, taps in enumerate(self.taps):
-            kernels.depthwise(seen, taps, parts[:, index], stride=self.stride)
+            depthwise(seen, taps, parts[:, index], stride=self.stride)
         return self.matrix(parts.reshape(len(parts), -1)), seen[len(x) :]
 
 
@@ -127,43 +142,40 @@ class Up:
 
     past = 1
 
-    def __init__(self, weight: Array, taps: Array, bias: Array) -> None:
-        """``weight`` is ``[inputs, multiplier·outputs]``, ``taps [stride, 2·multiplier, outputs]``, those for the step
-        before first, ``bias [stride, outputs]``."""
-        self.width = weight.shape[1]
-        self.matrix, self.taps, self.bias = kernels.Matrix(weight, np.zeros(self.width, np.float32)), taps, bias
+    def __init__(self, matrix: Matrix, taps: Array, bias: Array) -> None:
+        """The matrix has ``multiplier·outputs`` outputs and no bias; ``taps`` is ``[stride, 2·multiplier, outputs]``,
+        those for the step before first, ``bias [stride, outputs]``."""
+        self.matrix, self.taps, self.bias = matrix, taps, bias
+        self.width, self.outputs = matrix.outputs, bias.shape[1]
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
         seen = np.concatenate([past, self.matrix(x)])
         rows = seen.reshape(-1, self.bias.shape[1])
         y = np.empty((len(x), *self.bias.shape), np.float32)
         for index, taps in enumerate(self.taps):
-            kernels.depthwise(rows, taps, y[:, index], stride=len(taps) // 2)
+            depthwise(rows, taps, y[:, index], stride=len(taps) // 2)
         y += self.bias
         return y.reshape(-1, self.bias.shape[1]), seen[len(x) :]
 
 
-class FirstDown:
-    """``Down`` from a single channel, where one matrix product is faster: ``weight [2·stride, outputs]``."""
-
-    width = 1
-
-    def __init__(self, weight: Array, bias: Array) -> None:
-        self.matrix, self.past = kernels.Matrix(weight, bias), len(weight) // 2
-
-    def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
-        seen = np.concatenate([past, x])
-        return self.matrix(windows(seen.reshape(-1, self.past), 2)), seen[len(x) :]
+def fresh(layer: Layer, frame: int) -> Array:
+    """The state of a stream that begins at ``frame``, with nothing in front of it."""
+    step = frame * layer.steps_per_frame % noise.PERIOD if isinstance(layer, Noise) else 0
+    return np.full((layer.past, layer.width), step, np.float32)
 
 
-class LastUp:
-    """``Up`` to a single channel, where one matrix product is faster: ``weight [2·inputs, stride]``."""
+class Chain:
+    """Layers one after the other. ``compiled_layers`` has the same in C."""
 
-    past = 1
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = layers
 
-    def __init__(self, weight: Array, bias: Array) -> None:
-        self.matrix, self.width = kernels.Matrix(weight, bias), len(weight) // 2
+    def fresh(self, frame: int = 0) -> list[Array]:
+        """The state of a stream that begins at ``frame``."""
+        return [fresh(layer, frame) for layer in self.layers]
 
-    def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
-        seen = np.concatenate([past, x])
-        return self.matrix(windows(seen, 2)).reshape(-1, 1), seen[len(x) :]
+    def __call__(self, x: Array, state: list[Array]) -> Array:
+        """``[steps, inputs]`` to ``[steps, outputs]``; takes the state on."""
+        for index, layer in enumerate(self.layers):
+            x, state[index] = layer(x, state[index])
+        return x

@@ -12,7 +12,7 @@ import hac_cli
 from hac_cli.errors import ModelError, UsageError
 from hac_cli.model import released
 from hac_cli.model.engine import load_weights
-from hac_cli.model.numpy_engine import Part
+from hac_cli.model.numpy_engine import Chain, Part
 from hac_cli.model.stream import DecoderStream, EncoderStream
 
 SAMPLE = str(Path(__file__).parents[2] / "samples" / "speech.wav")
@@ -33,7 +33,7 @@ def test_latents_agree(numpy_engine, torch_engine):
     import torch
 
     audio = (0.1 * np.random.default_rng(1).standard_normal((2, 9600))).astype(np.float32)
-    mine = Part(numpy_engine.encoder_layers, 2)(numpy_engine.scaled(audio))
+    mine = Part(Chain(numpy_engine.encoder_layers), 2)(numpy_engine.scaled(audio))
     network = torch_engine.network
     theirs, _ = network.encode(torch.from_numpy(audio), network.fresh_encoder(2))
     assert np.abs(mine - theirs.numpy()).max() < 1e-4 < np.abs(mine).max()
