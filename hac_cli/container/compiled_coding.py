@@ -6,6 +6,7 @@ Importing it raises ImportError where the package was installed without a C comp
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,20 +35,23 @@ _LIBRARY.hac_decode.argtypes = ctypes.POINTER(_Predictor), _Address, _Size, _Siz
 
 def encode(signs: Signs, predictor: Predictor) -> bytes:
     frames, channels, _ = signs.shape
-    network = _Network(predictor)
+    network = _network(predictor)
     signs = np.ascontiguousarray(signs, np.int8)
-    payload = np.empty(2 * signs.size + 4, np.uint8)
-    used = _LIBRARY.hac_encode(network.pointer, signs.ctypes.data, frames, channels, network.sums, payload.ctypes.data)
+    payload, sums = np.empty(2 * signs.size + 4, np.uint8), np.empty(len(predictor.past))
+    used = _LIBRARY.hac_encode(
+        network.pointer, signs.ctypes.data, frames, channels, sums.ctypes.data, payload.ctypes.data
+    )
     return payload[:used].tobytes()
 
 
 def decode(payloads: Sequence[bytes], frames: int, channels: int, predictor: Predictor) -> list[Signs | None]:
-    network = _Network(predictor)
+    network = _network(predictor)
+    sums = np.empty(len(predictor.past))
     blocks: list[Signs | None] = []
     for payload in payloads:
         signs = np.empty((frames, channels, predictor.bits), np.int8)
         at_end = _LIBRARY.hac_decode(
-            network.pointer, payload, len(payload), frames, channels, network.sums, signs.ctypes.data
+            network.pointer, payload, len(payload), frames, channels, sums.ctypes.data, signs.ctypes.data
         )
         blocks.append(signs if at_end else None)
     return blocks
@@ -59,8 +63,9 @@ class _Network:
     def __init__(self, predictor: Predictor) -> None:
         arrays = (predictor.past.T, predictor.present, predictor.hidden_bias, predictor.out, predictor.out_bias)
         self._arrays = [np.ascontiguousarray(array, np.float64) for array in arrays] + [PROBABILITIES]
-        self._sums = np.empty(len(predictor.past))
         sizes = predictor.bits, predictor.look_back, len(predictor.past)
         addresses = (array.ctypes.data for array in self._arrays)
         self.pointer = ctypes.pointer(_Predictor(*sizes, *addresses, len(PROBABILITIES), ZERO_LOGIT))
-        self.sums = self._sums.ctypes.data
+
+
+_network = functools.lru_cache(maxsize=8)(_Network)

@@ -51,7 +51,7 @@ def probability(logits: Wholes) -> Integers:
     return PROBABILITIES.take(logits.astype(np.int64) + ZERO_LOGIT, mode="clip")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Predictor:
     """The network for frames of B bits, looking C frames back, with H hidden units.
 

@@ -6,6 +6,7 @@ channels side by side.
 
 from __future__ import annotations
 
+import copy
 import ctypes
 from collections.abc import Sequence
 from typing import Any
@@ -40,11 +41,18 @@ _LIBRARY.hac_run.argtypes = ctypes.POINTER(_Layer), _Size, _Address, _Address, _
 
 
 class Chain:
-    """Layers one after the other, in a single call; its arrays are laid out anew."""
+    """Layers one after the other, in a single call; its arrays are laid out anew, side by side."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
-        self._layers, self._kept = layers, []  # type: tuple[Sequence[Layer], list[np.ndarray]]
+        self._layers, self._shelf = layers, _Shelf()
         self._compiled = (_Layer * len(layers))(*map(self._layer, layers))
+
+    def __getitem__(self, part: slice) -> Chain:
+        """Some of the layers, from the same arrays."""
+        chain = copy.copy(self)
+        chain._layers = self._layers[part]
+        chain._compiled = (_Layer * len(chain._layers))(*self._compiled[part])
+        return chain
 
     def fresh(self, frame: int = 0) -> Array:
         """The state of a stream that begins at ``frame``: those of the layers, one behind the other."""
@@ -99,9 +107,28 @@ class Chain:
         return _Matrix(self._address(words), self._address(_filled(matrix.bias)), *matrix.weight.shape, halves)
 
     def _address(self, array: np.ndarray) -> int:
-        """Of an array's numbers, which stay where they are as long as the chain."""
-        self._kept.append(np.ascontiguousarray(array))
-        return self._kept[-1].ctypes.data
+        return self._shelf.address(array)
+
+
+class _Shelf:
+    """Arrays side by side in a few large pieces of memory: numpy asks the system to make those of large pages, which
+    are found at once where small ones, forgotten since the last call, take half as long as it takes to read them."""
+
+    PIECE, LINE = 1 << 23, 64  # bytes; what isn't used of a piece takes no memory
+
+    def __init__(self) -> None:
+        self._pieces: list[np.ndarray] = []
+        self._used = self.PIECE
+
+    def address(self, array: np.ndarray) -> int:
+        """Of a copy of an array's numbers, which stays where it is as long as the shelf."""
+        if self._used + array.nbytes > self.PIECE:
+            self._pieces.append(np.empty(max(self.PIECE, array.nbytes + self.LINE), np.uint8))
+            self._used = -self._pieces[-1].ctypes.data % self.LINE
+        place = self._pieces[-1][self._used : self._used + array.nbytes]
+        place.view(array.dtype).reshape(array.shape)[...] = array
+        self._used += -(-array.nbytes // self.LINE) * self.LINE
+        return place.ctypes.data
 
 
 def _filled(values: Array) -> Array:

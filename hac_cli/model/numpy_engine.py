@@ -130,14 +130,14 @@ class NumpyEngine:
     @functools.cached_property
     def _encoder(self) -> tuple[Chain, Chain]:
         """What runs more often than once a frame, and what doesn't."""
-        at = len(self.encoder_layers) - _at_frame_rate(self.config.blocks)
-        return Chain(self.encoder_layers[:at]), Chain(self.encoder_layers[at:])
+        chain, at = Chain(self.encoder_layers), len(self.encoder_layers) - _at_frame_rate(self.config.blocks)
+        return chain[:at], chain[at:]
 
     @functools.cached_property
     def _decoder(self) -> tuple[Chain, Chain]:
         """The other way round."""
-        at = _at_frame_rate(self.config.decoder_blocks or self.config.blocks)
-        return Chain(self.decoder_layers[:at]), Chain(self.decoder_layers[at:])
+        chain, at = Chain(self.decoder_layers), _at_frame_rate(self.config.decoder_blocks or self.config.blocks)
+        return chain[:at], chain[at:]
 
     def encoder(self, channels: int) -> tuple[Half, Half]:
         outer, inner = (Part(chain, channels) for chain in self._encoder)

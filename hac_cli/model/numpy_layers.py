@@ -170,6 +170,10 @@ class Chain:
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = layers
 
+    def __getitem__(self, part: slice) -> Chain:
+        """Some of the layers."""
+        return Chain(self.layers[part])
+
     def fresh(self, frame: int = 0) -> list[Array]:
         """The state of a stream that begins at ``frame``."""
         return [fresh(layer, frame) for layer in self.layers]
