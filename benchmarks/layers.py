@@ -26,6 +26,7 @@ import numpy as np
 from hac_cli.codec import load_model
 from hac_cli.model import released
 from hac_cli.model.numpy_engine import Chain, NumpyEngine, Part
+from hac_cli.model.numpy_layers import Matrix
 from hac_cli.model.plan import Layer, decoder_plan, encoder_plan
 from hac_cli.model.stream import FRAMES_PER_CALL
 
@@ -76,7 +77,7 @@ def costs(layers: list, plan: list[Layer], x: np.ndarray) -> Iterator[Cost]:
 def weights_of(layer: object) -> Iterator[tuple[int, ...]]:
     """Shapes of the arrays that a layer multiplies with."""
     for name, value in vars(layer).items():
-        if hasattr(value, "outputs"):
+        if isinstance(value, Matrix):
             yield value.inputs, value.outputs
         elif name == "taps" and isinstance(value, np.ndarray):
             yield value.shape
