@@ -22,6 +22,7 @@ _MAX_BYTES_BEFORE_FORMAT = 1 << 24
 _DS64_SIZE = 28
 _MOST_BYTES = 1 << 62
 """More stands for "not known", too: no file is as large."""
+_PIECE_SIZE = 1 << 16
 _MAX_CHUNKS = 64
 """There may be anything."""
 
@@ -68,6 +69,22 @@ def read_behind(read_at: Callable[[int, int], bytes], position: int) -> tuple[di
         if chunk_id == b"LIST" and size <= MAX_INFO_SIZE:
             tags.update(parse_info(read_at(start, size)))
     return tags, False
+
+
+def another_comes(read: Callable[[int], bytes], data_size: int) -> bool:
+    """``read_behind`` for a pipe whose ``data_size`` bytes of samples were just read: whether another WAV file comes.
+    Waits for the pipe's end, but for that."""
+    position = 0
+
+    def read_at(wanted: int, size: int) -> bytes:
+        nonlocal position
+        while position < wanted and (skipped := read(min(wanted - position, _PIECE_SIZE))):
+            position += len(skipped)
+        data = read(size)
+        position += len(data)
+        return data
+
+    return read_behind(read_at, data_size % 2)[1]
 
 
 def end_of_data(read_at: Callable[[int, int], bytes]) -> int:
@@ -153,7 +170,7 @@ class _HeaderParser:
         if self._format is None and len(self._consumed) + size > _MAX_BYTES_BEFORE_FORMAT:
             raise InputError("has no usable WAV header; convert it first, for example with ffmpeg")
         while size:
-            size -= len(self._take(min(size, 1 << 16)))
+            size -= len(self._take(min(size, _PIECE_SIZE)))
 
 
 def _is_placeholder(size: int) -> bool:

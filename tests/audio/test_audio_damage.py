@@ -130,9 +130,21 @@ def test_chunks_behind_a_wav_are_no_second_stream(tmp_path: Path) -> None:
     chunk = b"LIST" + (5).to_bytes(4, "little") + b"INFO\0" + b"\0"  # of an odd size, and padded
     for behind, goes_on in ((chunk, False), (chunk + whole, True), (b"rubbish", False), (b"rubbish" * 10, False)):
         (tmp_path / "b.wav").write_bytes(whole + behind)
-        reader = AudioReader(tmp_path / "b.wav")
-        assert read_all(reader).shape == (1, 2 * SAMPLE_RATE)
-        assert ("another stream" in (reader.truncated or "")) is goes_on
+        for source in (tmp_path / "b.wav", io.BytesIO(whole + behind)):
+            reader = AudioReader(source)
+            assert read_all(reader).shape == (1, 2 * SAMPLE_RATE)
+            assert ("another stream" in (reader.truncated or "")) is goes_on
+
+
+def test_a_second_wav_is_seen_behind_an_odd_number_of_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speechlike(1, 1)[0, :9999], SAMPLE_RATE, subtype="PCM_U8")
+    whole = path.read_bytes()
+    assert len(whole) % 2 == 0  # by a byte of padding
+    for source in (io.BytesIO(whole + whole), io.BytesIO(whole)):
+        reader = AudioReader(source)
+        assert read_all(reader).shape == (1, 9999)
+        assert (reader.truncated is None) == (len(source.getvalue()) == len(whole))
 
 
 def test_tags_around_a_flac_cost_nothing(tmp_path: Path) -> None:
