@@ -97,14 +97,13 @@ class Chain:
 
     def _matrix(self, matrix: Matrix) -> _Matrix:
         """In panels of columns; as halves of floats if that is all that the weights are."""
-        panels = -(-matrix.outputs // PANEL)
-        columns = np.zeros((matrix.inputs, panels * PANEL), np.float32)
-        columns[:, : matrix.outputs] = matrix.weight
-        words = columns.view(np.uint32).reshape(matrix.inputs, panels, PANEL).transpose(1, 0, 2)
+        columns = _filled(np.ascontiguousarray(matrix.weight.T))  # as they come: none is copied that needn't be
+        words = columns.view(np.uint32).reshape(-1, PANEL, matrix.inputs)
         halves = not (words & 0xFFFF).any()
         if halves:
-            words = words[..., : PANEL // 2] >> 16 | words[..., PANEL // 2 :]
-        return _Matrix(self._address(words), self._address(_filled(matrix.bias)), *matrix.weight.shape, halves)
+            words = words[:, : PANEL // 2] >> 16 | words[:, PANEL // 2 :]
+        panels = self._address(words.transpose(0, 2, 1))
+        return _Matrix(panels, self._address(_filled(matrix.bias)), *matrix.weight.shape, halves)
 
     def _address(self, array: np.ndarray) -> int:
         return self._shelf.address(array)
@@ -132,5 +131,6 @@ class _Shelf:
 
 
 def _filled(values: Array) -> Array:
-    """To whole panels, with zeros."""
-    return np.pad(values.astype(np.float32), (0, -len(values) % PANEL))
+    """To whole panels, with zeros behind."""
+    missing = -len(values) % PANEL
+    return np.concatenate([values, np.zeros((missing, *values.shape[1:]), np.float32)]) if missing else values
