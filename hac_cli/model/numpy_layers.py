@@ -1,4 +1,4 @@
-"""The layers of ``numpy_engine``, with all that is constant multiplied out.
+"""The layers of ``numpy_engine``.
 
 Arrays are ``[steps, channels]``, of a layer's output ``outputs`` many. A layer that looks back has a state, the last
 steps of what it has seen, ``past`` many of ``width`` channels, and is ``(input, past) -> (output, past)``.
