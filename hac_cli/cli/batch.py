@@ -171,6 +171,8 @@ def _run(
     existing = plan.OVERWRITE if force else plan.SKIP if skip_existing else plan.REFUSE
     path = manifest or _default_manifest(settings.target)
     report = Report(console, settings, as_json)
+    if not cluster:  # whose machines have engines of their own
+        console.detail_engine("torch" if settings.best else "numpy")
     with contextlib.ExitStack() as stack:
         names = stack.enter_context(_names(files_from, null)) if files_from else None
         journal = None if dry_run else stack.enter_context(manifests.Manifest(path))

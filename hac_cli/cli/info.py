@@ -44,6 +44,7 @@ def _describe(report: Report) -> Facts:
         "channels": header.channels,
         "samples": summary.samples if summary else None,
         "seconds": summary.seconds if summary else None,
+        "samples_announced": header.total_samples,
         "frames": summary.frames if summary else None,
         "blocks": report.blocks,
         "frames_per_block": header.frames_per_block,
@@ -70,6 +71,8 @@ def _as_text(name: str, facts: Facts) -> str:
     if facts["samples"] is not None:
         length = f"{facts['seconds']:.3f} s ({facts['samples']} samples)"
         frames = count(facts["frames"], "frame")
+    elif facts["samples_announced"] is not None:
+        length += f", {facts['samples_announced'] / facts['sample_rate']:.3f} s announced"
     if facts["bitrate"] is not None:
         rate = f", {facts['bitrate'] / 1000:.3f} kbit/s (payload {facts['payload_bitrate'] / 1000:.3f} kbit/s)"
     coding = facts["payload_coding"]

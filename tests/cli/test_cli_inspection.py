@@ -35,6 +35,7 @@ def test_info_json(call, folder):
         "schema": "hac-info-1", "file": "file.hac", "ok": True, "format_version": "1.0",
         "model": MODEL.name, "model_id": MODEL.model_id, "weights_digest": MODEL.short_digest.hex(),
         "weights_installed": True, "sample_rate": 48_000, "channels": 1, "samples": 32_000, "seconds": 2 / 3,
+        "samples_announced": 32_000,
         "frames": 100, "blocks": 4, "frames_per_block": 30, "bits_per_token": 18, "payload_coding": "raw",
         "metadata": {}, "file_bytes": size,
         "payload_bytes": 229, "bitrate": 12 * size, "payload_bitrate": 12 * 229,
@@ -50,8 +51,13 @@ def test_info_of_a_damaged_file(call, folder):
     (folder / "cut.hac").write_bytes((folder / "file.hac").read_bytes()[:-1])
     code, text, errors = call("info", "cut.hac")
     assert code == 5
-    assert "1 channel, length unknown" in text
+    assert "1 channel, length unknown, 1.333 s announced\n" in text
     assert errors.startswith("hac: cut.hac: is damaged")
+
+
+def test_info_of_a_stream_that_broke_off(call, folder):
+    (folder / "cut.hac").write_bytes(make_hac(folder / "file.hac", total_known=False).read_bytes()[:-1])
+    assert "1 channel, length unknown\n" in call("info", "cut.hac")[1]
 
 
 def test_verify(call, folder):
