@@ -101,7 +101,7 @@ class Chain:
         words = columns.view(np.uint32).reshape(-1, PANEL, matrix.inputs)
         halves = not (words & 0xFFFF).any()
         if halves:
-            words = words[:, : PANEL // 2] >> 16 | words[:, PANEL // 2 :]
+            words = words[:, : PANEL // 2] >> np.uint32(16) | words[:, PANEL // 2 :]
         panels = self._address(words.transpose(0, 2, 1))
         return _Matrix(panels, self._address(_filled(matrix.bias)), *matrix.weight.shape, halves)
 
