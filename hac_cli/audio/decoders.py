@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import IO, Protocol
 
 import numpy as np
@@ -15,7 +13,7 @@ from hac_cli.audio.mp3 import PaddedFile, goes_on, tells_its_length
 from hac_cli.audio.pcm import RawFormat, SampleFormat
 from hac_cli.audio.source import ByteSource
 from hac_cli.audio.tags import SNDFILE_TAGS
-from hac_cli.audio.wav import MAGIC_SIZE, UnsupportedWavError, another_comes, is_wav, read_behind, read_wav_header
+from hac_cli.audio.wav import MAGIC_SIZE, UnsupportedWavError, another_comes, is_wav, read_tags_behind, read_wav_header
 from hac_cli.errors import InputError
 
 NOT_AUDIO = (
@@ -31,10 +29,6 @@ _PIECE_SAMPLES = 4096
 
 _SECOND_STREAMS = {"OGG": has_another_stream, "MP3": goes_on, "FLAC": has_another_flac, "AU": another_follows}
 """Whether libsndfile stops where more follows, by its names of formats."""
-
-
-def _never() -> bool:
-    return False
 
 
 class Decoder(Protocol):
@@ -68,14 +62,11 @@ def open_decoder(source: ByteSource, raw: RawFormat | None) -> Decoder:
         try:
             header = read_wav_header(source.read)
             layout = (header.sample_rate, header.channels, header.sample_format)
-            tags, goes_on = header.tags, _never
-            if header.data_size is not None and source.size is None:
-                goes_on = functools.partial(another_comes, source.read, header.data_size)
-            elif header.data_size is not None and source.size is not None and header.data_size < source.bytes_left():
+            tags = header.tags
+            if source.size is not None and header.data_size is not None and header.data_size < source.bytes_left():
                 end = source.size - source.bytes_left() + header.data_size + header.data_size % 2
-                behind, another = read_behind(source.read_at, end)
-                tags, goes_on = tags | behind, lambda: another
-            return PcmDecoder(source, "WAV", *layout, header.data_size, tags, goes_on)
+                tags = tags | read_tags_behind(source.read_at, end)
+            return PcmDecoder(source, "WAV", *layout, header.data_size, tags)
         except UnsupportedWavError as error:
             source.push_back(error.consumed)
     elif magic[:4] == b"\x89HAC":
@@ -97,9 +88,7 @@ class PcmDecoder:
         sample_format: SampleFormat,
         data_size: int | None,
         tags: dict[str, str] | None = None,
-        goes_on: Callable[[], bool] = _never,
     ) -> None:
-        """``goes_on``: whether another stream stands behind the data, once these were read."""
         self.tags = tags or {}
         self.format = format
         self.sample_rate = sample_rate
@@ -108,7 +97,7 @@ class PcmDecoder:
         self._source = source
         self._sample_format = sample_format
         self._step = channels * sample_format.bytes_per_sample
-        self._goes_on = goes_on
+        self._data_size = data_size
         self._promised = None if data_size is None else data_size // self._step
         self._delivered = 0
         self.open_ended = self._promised is None
@@ -117,13 +106,19 @@ class PcmDecoder:
     def read(self, samples: int) -> NDArray[np.float32]:
         if self._promised is not None:
             samples = min(samples, self._promised - self._delivered)
-            if not samples and self._goes_on():
+            if not samples and self._another_comes():
                 self.truncated = GOES_ON.format(self._delivered / self.sample_rate)
         data = self._read_whole_samples(samples * self._step)
         return self._sample_format.decode(data, self.channels)
 
     def close(self) -> None:
         pass
+
+    def _another_comes(self) -> bool:
+        """Whether another WAV file stands behind the chunk of samples, all of which were read."""
+        assert self._data_size is not None and self._promised is not None
+        rest = self._data_size - self._promised * self._step  # of a sample
+        return another_comes(self._source.read, rest + self._data_size % 2)
 
     def _read_whole_samples(self, size: int) -> bytes:
         """What is there, at most ``size`` bytes; at least one sample of every channel unless the input ends."""

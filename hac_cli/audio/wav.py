@@ -59,32 +59,32 @@ def read_wav_header(read: Callable[[int], bytes]) -> WavHeader:
     return _HeaderParser(read).parse()
 
 
-def read_behind(read_at: Callable[[int, int], bytes], position: int) -> tuple[dict[str, str], bool]:
-    """What stands behind the samples, from byte ``position`` on: tags in chunks, and whether another WAV file follows,
-    as ``cat`` joins files. ``read_at(position, n)`` returns n bytes, fewer at the end of the file."""
+def read_tags_behind(read_at: Callable[[int, int], bytes], position: int) -> dict[str, str]:
+    """Tags in chunks behind the samples, from byte ``position`` on. ``read_at(position, n)`` returns n bytes, fewer at
+    the end of the file."""
     tags: dict[str, str] = {}
     for chunk_id, start, size in _chunks(read_at, position):
-        if chunk_id in _MAGICS:
-            return tags, True
+        if chunk_id in _MAGICS:  # another file, as ``cat`` joins them
+            break
         if chunk_id == b"LIST" and size <= MAX_INFO_SIZE:
             tags.update(parse_info(read_at(start, size)))
-    return tags, False
+    return tags
 
 
-def another_comes(read: Callable[[int], bytes], data_size: int) -> bool:
-    """``read_behind`` for a pipe whose ``data_size`` bytes of samples were just read: whether another WAV file comes.
-    Waits for the pipe's end, but for that."""
-    position = 0
+def another_comes(read: Callable[[int], bytes], position: int) -> bool:
+    """Whether another WAV file comes ``position`` bytes further on, where the chunk of samples ends. Reads on to the
+    end of a pipe, but for that."""
+    here = 0
 
     def read_at(wanted: int, size: int) -> bytes:
-        nonlocal position
-        while position < wanted and (skipped := read(min(wanted - position, _PIECE_SIZE))):
-            position += len(skipped)
+        nonlocal here
+        while here < wanted and (skipped := read(min(wanted - here, _PIECE_SIZE))):
+            here += len(skipped)
         data = read(size)
-        position += len(data)
+        here += len(data)
         return data
 
-    return read_behind(read_at, data_size % 2)[1]
+    return any(chunk_id in _MAGICS for chunk_id, _, _ in _chunks(read_at, position))
 
 
 def end_of_data(read_at: Callable[[int, int], bytes]) -> int:

@@ -147,6 +147,22 @@ def test_a_second_wav_is_seen_behind_an_odd_number_of_bytes(tmp_path: Path) -> N
         assert (reader.truncated is None) == (len(source.getvalue()) == len(whole))
 
 
+@pytest.mark.parametrize("rest", [0, 1, 2, 3])
+def test_a_second_wav_is_seen_behind_a_part_of_a_sample(tmp_path: Path, rest: int) -> None:
+    soundfile.write(tmp_path / "a.wav", speechlike(2, 1).T, SAMPLE_RATE, subtype="PCM_16")
+    whole = bytearray((tmp_path / "a.wav").read_bytes())
+    assert whole[36:40] == b"data"
+    size = len(whole) - 44 + rest
+    whole[40:44] = size.to_bytes(4, "little")
+    whole += bytes(rest + size % 2)
+    for content, goes_on in ((whole, False), (whole + whole, True)):
+        (tmp_path / "b.wav").write_bytes(content)
+        for source in (tmp_path / "b.wav", io.BytesIO(content)):
+            reader = AudioReader(source)
+            assert read_all(reader).shape == (2, SAMPLE_RATE)
+            assert ("another stream" in (reader.truncated or "")) is goes_on
+
+
 def test_tags_around_a_flac_cost_nothing(tmp_path: Path) -> None:
     path = write(tmp_path / "a.flac", speechlike(1, 3))
     whole = read_all(AudioReader(path))
