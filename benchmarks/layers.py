@@ -16,13 +16,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
 import itertools
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from hac_cli import compiled
 from hac_cli.codec import load_model
 from hac_cli.model import released
 from hac_cli.model.numpy_engine import Chain, NumpyEngine, Part
@@ -62,25 +62,27 @@ def costs(layers: list, plan: list[Layer], x: np.ndarray) -> Iterator[Cost]:
     for layer, planned in zip(layers, plan, strict=True):
         part = Part(Chain([layer]), 1)
         y = part(x[None])[0]
-        weights = sum(math.prod(shape) for shape in weights_of(layer))
+        found = list(weights_of(layer))
+        weights, size = (sum(part[i] for part in found) for i in (0, 1))
         uses = min(len(x), len(y))  # of every weight: once a step, at the slower of both rates
         changes = f" to {planned.outputs}" if planned.inputs != planned.outputs else ""
         yield Cost(
             f"{planned.kind} {planned.inputs}{changes}",
             2 * uses * weights,
-            x.nbytes + y.nbytes + 4 * weights,
+            x.nbytes + y.nbytes + size,
             fastest(lambda: part(x[None])),  # noqa: B023  called at once
         )
         x = y
 
 
-def weights_of(layer: object) -> Iterator[tuple[int, ...]]:
-    """Shapes of the arrays that a layer multiplies with."""
+def weights_of(layer: object) -> Iterator[tuple[int, int]]:
+    """Of each array that a layer multiplies with, how many numbers and how many bytes it has."""
     for name, value in vars(layer).items():
         if isinstance(value, Matrix):
-            yield value.inputs, value.outputs
+            halved = compiled.is_there() and value.halves  # which is what C reads
+            yield value.weight.size, value.weight.nbytes // (2 if halved else 1)
         elif name == "taps" and isinstance(value, np.ndarray):
-            yield value.shape
+            yield value.size, value.nbytes
 
 
 def table(title: str, rows: list[Cost], seconds: float, speed: float) -> None:

@@ -40,12 +40,12 @@ def _matrix(tensors: Tensors, name: str) -> Matrix:
 def _linear(matrix: Matrix, taps: int = 1) -> Product:
     """On ``taps`` steps side by side, the oldest first."""
     width = matrix.inputs // taps
-    return Product(matrix.weight, matrix.bias, width, hop=width)
+    return Product(matrix, width, hop=width)
 
 
 def _block(tensors: Tensors, name: str, layer: Layer) -> Block:
     wide = _matrix(tensors, f"{name}.wide")
-    wide.bias = tensors[f"{name}.depthwise.bias"] @ wide.weight + wide.bias
+    wide = Matrix(wide.weight, tensors[f"{name}.depthwise.bias"] @ wide.weight + wide.bias)
     narrow, gain = _matrix(tensors, f"{name}.narrow"), tensors[f"{name}.gain"]
     snake = Snake(_sharpness(tensors, f"{name}.snake"))
     return Block(tensors[f"{name}.depthwise.weight"], layer.dilation, wide, snake, narrow, gain)
@@ -56,7 +56,7 @@ def _down(tensors: Tensors, name: str, layer: Layer) -> Down | Product:
     bias = tensors[f"{name}.pointwise.bias"]
     pointwise = tensors[f"{name}.pointwise.weight"].reshape(layer.outputs, layer.inputs, -1)
     if layer.inputs == 1:  # one product is faster
-        return Product(taps[:, 0] @ pointwise[:, 0].T, bias, width=1, hop=layer.stride)
+        return Product(Matrix(taps[:, 0] @ pointwise[:, 0].T, bias), width=1, hop=layer.stride)
     weight = pointwise.transpose(2, 1, 0).reshape(-1, layer.outputs)
     return Down(np.ascontiguousarray(taps.transpose(2, 0, 1)), Matrix(weight, bias), layer.stride)
 
@@ -69,7 +69,7 @@ def _up(tensors: Tensors, name: str, layer: Layer) -> Up | Product:
     new, old = taps[: layer.stride], taps[layer.stride :]
     if layer.outputs == 1:  # one product is faster
         weight = np.concatenate([(part[:, 0] @ pointwise[0]).T for part in (old, new)])
-        return Product(weight, bias[:, 0], width=layer.inputs, hop=layer.inputs, outputs=1)
+        return Product(Matrix(weight, bias[:, 0]), width=layer.inputs, hop=layer.inputs, outputs=1)
     weight = pointwise.transpose(2, 1, 0).reshape(layer.inputs, -1)
     both = np.concatenate([part.transpose(0, 2, 1) for part in (old, new)], 1)
     return Up(Matrix(weight, np.zeros(weight.shape[1], np.float32)), np.ascontiguousarray(both), bias)

@@ -26,8 +26,7 @@ def matrix(inputs, outputs, halves=False):
 
 
 def product(inputs, outputs, halves=False):
-    made = matrix(inputs, outputs, halves)
-    return Product(made.weight, made.bias, inputs, inputs)
+    return Product(matrix(inputs, outputs, halves), inputs, inputs)
 
 
 def block(channels, halves=False, dilation=2):
@@ -44,9 +43,9 @@ def up(channels, outputs, stride, multiplier):
 CHAINS = {
     **{f"{i} to {o}": lambda i=i, o=o: [product(i, o)] for i, o in ((1, 1), (40, 72), (72, 16), (33, 18), (320, 640))},
     **{f"{i} to {o}, halves": lambda i=i, o=o: [product(i, o, True)] for i, o in ((1, 1), (40, 72), (33, 18))},
-    "three steps at once": lambda: [Product(normal(60, 24), normal(24), width=20, hop=20)],
-    "first": lambda: [Product(normal(40, 72), normal(72), width=1, hop=20)],
-    "last": lambda: [Product(normal(48, 20), normal(20), width=24, hop=24, outputs=1)],
+    "three steps at once": lambda: [Product(matrix(60, 24), width=20, hop=20)],
+    "first": lambda: [Product(matrix(40, 72), width=1, hop=20)],
+    "last": lambda: [Product(matrix(48, 20), width=24, hop=24, outputs=1)],
     "snake": lambda: [Snake(np.linspace(0.1, 2, 20, dtype=np.float32))],
     "blocks": lambda: [block(20), block(20)],
     "blocks of 72, halves": lambda: [block(72, True, 1), block(72, True, 4)],
@@ -58,10 +57,10 @@ CHAINS = {
     "up twice": lambda: [up(24, 20, 4, 2), Snake(np.full(20, 0.7, np.float32)), up(20, 12, 2, 1)],
     "noise": lambda: [Noise(matrix(20, 20), 16)],
     "all": lambda: [
-        Product(normal(40, 24), normal(24), width=1, hop=20), block(24),
+        Product(matrix(40, 24), width=1, hop=20), block(24),
         Down(normal(2, 8, 24), matrix(48, 40, True), 4), block(40, True), Snake(np.full(40, 0.7, np.float32)),
         product(40, 18, True), up(18, 24, 4, 2), Noise(matrix(24, 24), 16),
-        Product(normal(48, 20), normal(20), width=24, hop=24, outputs=1),
+        Product(matrix(48, 20), width=24, hop=24, outputs=1),
     ],
 }  # fmt: skip
 
