@@ -27,7 +27,7 @@ def pack_coded(tokens: NDArray[Any], header: Header, predictor: Predictor) -> by
     channels, frames, _ = tokens.shape
     bits = (tokens[..., None].astype(np.int64) >> np.arange(header.bits_per_token)) & 1
     signs = 2 * bits.reshape(channels, frames, predictor.bits).astype(np.int8) - 1
-    return coding.encode(np.ascontiguousarray(signs.transpose(1, 0, 2)), predictor)
+    return coding.encode(signs.transpose(1, 0, 2), predictor)
 
 
 def unpack_coded(payloads: Sequence[bytes], frames: int, header: Header, predictor: Predictor) -> list[Tokens | None]:

@@ -36,7 +36,7 @@ _LIBRARY.hac_decode.argtypes = ctypes.POINTER(_Predictor), _Address, _Size, _Siz
 def encode(signs: Signs, predictor: Predictor) -> bytes:
     frames, channels, _ = signs.shape
     network = _network(predictor)
-    signs = np.ascontiguousarray(signs, np.int8)
+    signs = np.ascontiguousarray(signs)
     payload, sums = np.empty(2 * signs.size + 4, np.uint8), np.empty(len(predictor.past))
     used = _LIBRARY.hac_encode(
         network.pointer, signs.ctypes.data, frames, channels, sums.ctypes.data, payload.ctypes.data

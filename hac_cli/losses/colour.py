@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hac_cli.losses.spectral import mel_filters
-from hac_cli.losses.spectrum import spectrum
+from hac_cli.losses.spectrum import squares
 
 WINDOW = 1024  # 43 ms at 24 kHz
 STEPS = 8  # of half a window: 0.2 s, so that powers are told from those of other noise
@@ -36,8 +36,7 @@ class ColourLoss(nn.Module):
     def loudness(self, signal: Tensor) -> Tensor:
         """Of each band in each passage ``[B, passages, bands]``: 1 for white noise of unit RMS. What is shorter than a
         passage is one."""
-        bins = spectrum(signal, self.taper, WINDOW // 2)
-        power = torch.view_as_real(bins).flatten(-2).square() @ self.bands
+        power = squares(signal, self.taper, WINDOW // 2) @ self.bands
         passages = power.unfold(1, min(STEPS, power.shape[1]), STEPS // 2).mean(-1)
         return (passages + FLOOR) ** EXPONENT
 

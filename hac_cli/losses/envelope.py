@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hac_cli.losses.spectrum import spectrum
+from hac_cli.losses.spectrum import squares
 
 WINDOW = 640  # 27 ms at 24 kHz
 BANDS = 15  # third octaves from 150 Hz
@@ -38,8 +38,7 @@ class EnvelopeLoss(nn.Module):
 
     def envelopes(self, signal: Tensor) -> Tensor:
         """Segments ``[B, segments, bands, steps]`` of band magnitudes; a signal that is too short is one segment."""
-        bins = spectrum(signal, self.taper, WINDOW // 2)
-        power = torch.view_as_real(bins).flatten(-2).square() @ self.bands
+        power = squares(signal, self.taper, WINDOW // 2) @ self.bands
         return (power + FLOOR).sqrt().unfold(1, min(SEGMENT, power.shape[1]), SEGMENT // 3)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hac_cli.losses.spectrum import spectrum
+from hac_cli.losses.spectrum import squares
 
 WINDOW_SECONDS = 0.032
 BANDS = 56
@@ -65,8 +65,7 @@ class LoudnessLoss(nn.Module):
 
     def powers(self, signal: Tensor) -> Tensor:
         """Power in each band ``[B, steps, bands]``, 1 for 0 dB SPL."""
-        bins = spectrum(signal, self.taper, self.window // 2)
-        return torch.view_as_real(bins).flatten(-2).square() @ self.bands
+        return squares(signal, self.taper, self.window // 2) @ self.bands
 
     def loudness(self, powers: Tensor) -> Tensor:
         """Specific loudness in sones a Bark; below the threshold there is none."""

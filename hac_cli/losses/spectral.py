@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hac_cli.losses.spectrum import spectrum
+from hac_cli.losses.spectrum import squares
 
 TINY = 1e-16
 LEVEL_FLOOR = 0.05  # -26 dBFS: a quieter target is not lifted to full level, or quiet clips would rule every batch
@@ -64,12 +64,8 @@ class SpectralLoss(nn.Module):
         peak is about 1/2."""
         taper = getattr(self, f"window{window}") * (2 / window)
         padded = F.pad(signal[:, None], (window // 2, window // 2), mode="reflect")[:, 0]
-        bins = spectrum(padded, taper, window // 4)
-        squares = torch.view_as_real(bins).flatten(-2).square()  # real and imaginary parts in turn
-        if self.mels[window]:
-            power = squares @ getattr(self, f"bands{window}")
-        else:
-            power = squares.unflatten(-1, (-1, 2)).sum(-1)
+        parts = squares(padded, taper, window // 4)
+        power = parts @ getattr(self, f"bands{window}") if self.mels[window] else parts.unflatten(-1, (-1, 2)).sum(-1)
         return (power + 1e-9).sqrt()
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:

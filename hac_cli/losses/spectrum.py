@@ -14,6 +14,12 @@ def spectrum(signal: Tensor, taper: Tensor, hop: int) -> Tensor:
     return found
 
 
+def squares(signal: Tensor, taper: Tensor, hop: int) -> Tensor:
+    """Those of a bin's real and imaginary part in turn ``[B, steps, 2·bins]``: a matrix of bands with each of its rows
+    twice sums them to powers."""
+    return torch.view_as_real(spectrum(signal, taper, hop)).flatten(-2).square()
+
+
 class _Transform(torch.autograd.Function):
     """``rfft(frames * taper)``. The gradient of ``torch.fft.rfft`` pads the bins and takes the real part of a complex
     transform; an inverse real one does with half of the work."""

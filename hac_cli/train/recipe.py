@@ -80,9 +80,6 @@ class WhisperSettings:
     checkpoint: str = ""
     part: float = 1.0
 
-    def __post_init__(self) -> None:
-        _check_part(self.part, "whisper")
-
 
 @dataclass(frozen=True)
 class AdversarialSettings:
@@ -102,14 +99,8 @@ class AdversarialSettings:
     part: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_part(self.part, "adversarial")
         if self.size not in SIZES:
             raise UsageError(f"[adversarial] size is {self.size!r}; known are {', '.join(SIZES)}")
-
-
-def _check_part(part: float, where: str) -> None:
-    if not 0 < part <= 1:
-        raise UsageError(f"[{where}] part is {part}; it has to be above 0 and at most 1")
 
 
 @dataclass(frozen=True)
@@ -244,6 +235,8 @@ def _outside(value: Any, key: str) -> str:
         return "a list of one or more"
     if key in ABOVE_ZERO:
         return "" if all(0 < number < math.inf for number in numbers) else "above 0"
+    if key == "part":
+        return "" if all(0 < number <= 1 for number in numbers) else "above 0 and at most 1"
     if key in SIGNED:
         return "" if all(map(math.isfinite, numbers)) else "finite"
     return "" if all(0 <= number < math.inf for number in numbers) else "finite and not below 0"
