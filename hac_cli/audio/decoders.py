@@ -117,6 +117,7 @@ class PcmDecoder:
     def _another_comes(self) -> bool:
         """Whether another WAV file stands behind the chunk of samples, all of which were read."""
         assert self._data_size is not None and self._promised is not None
+        self.open_ended = self._source.size is None  # all is there, and nothing but a pipe's end tells
         rest = self._data_size - self._promised * self._step  # of a sample
         return another_comes(self._source.read, rest + self._data_size % 2)
 

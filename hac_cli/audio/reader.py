@@ -55,10 +55,13 @@ class AudioReader:
         self.channels = self._decoder.channels
         self.format = self._decoder.format
         self.samples_expected = self._decoder.samples_expected
-        self.open_ended = self._decoder.open_ended
         self.tags = self._decoder.tags
         self.samples_read = 0
         self._block_samples = block_samples or self.sample_rate
+
+    @property
+    def open_ended(self) -> bool:
+        return self._decoder.open_ended
 
     @property
     def truncated(self) -> str | None:

@@ -64,7 +64,7 @@ def compress(
         signals.ending_input_if(plan.is_piped and live),
         plan.named_errors(),
         AudioReader(plan.source or files.standard_input(), layout) as reader,
-        signals.ending_input_if(plan.is_piped and not live and reader.open_ended),
+        signals.ending_input_if(plan.is_piped and not live, lambda: reader.open_ended),
     ):
         channels = count(reader.channels, "channel")
         console.detail(f"{plan.source_name}: {reader.format}, {reader.sample_rate} Hz, {channels}")

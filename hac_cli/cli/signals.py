@@ -50,15 +50,17 @@ def hidden_cursor() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def ending_input() -> Iterator[None]:
-    """For a recording that comes in while it is coded: the first signal ends standard input, as the recorder's end
-    would, so that what was heard is kept; the process ends as after that signal, but later. One that comes later
-    stops it."""
+def ending_input(recorded: Callable[[], bool]) -> Iterator[None]:
+    """For a recording that comes in while it is coded, which is asked at the signal: the first one ends standard input,
+    as the recorder's end would, so that what was heard is kept; the process ends as after that signal, but later. One
+    that comes later stops it."""
     received: list[tuple[int, float]] = []
     handled = [number for number in _numbers() if signal.getsignal(number) == _stop]
 
     def end(number: int, frame: FrameType | None) -> None:
-        if not received:
+        if not received and not recorded():
+            _stop(number, frame)
+        elif not received:
             received.append((number, time.monotonic()))
             _end_standard_input()
         elif time.monotonic() > received[0][1] + GRACE:
@@ -81,9 +83,11 @@ def ending_input() -> Iterator[None]:
         raise SystemExit(128 + number)
 
 
-def ending_input_if(recorded: bool) -> contextlib.AbstractContextManager[None]:
+def ending_input_if(
+    piped: bool, recorded: Callable[[], bool] = lambda: True
+) -> contextlib.AbstractContextManager[None]:
     """``ending_input`` for what can't be heard again."""
-    return ending_input() if recorded else contextlib.nullcontext()
+    return ending_input(recorded) if piped else contextlib.nullcontext()
 
 
 def _end_standard_input() -> None:

@@ -157,6 +157,20 @@ def test_what_was_recorded_is_kept(options, number, code, word, start_hac, folde
     process.stdin.close()
 
 
+def test_a_whole_recording_is_kept_when_its_pipe_stays_open(start_hac, folder):
+    process = start_hac("compress", "-q", "-", "out.hac", stdin=subprocess.PIPE)
+    process.stdin.write(wav_header(S16, 24_000, 1, 200_001) + random.Random(0).randbytes(2 * 200_001))
+    process.stdin.flush()
+    _wait_for(lambda: any(path.stat().st_size > 100 for path in folder.iterdir()), process)
+    time.sleep(1)  # all of it is read then, and the pipe's end waited for
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    assert process.stderr.read() == b"hac: interrupted; what was heard until then is kept\n"
+    report = verify(io.BytesIO((folder / "out.hac").read_bytes()))
+    assert report.ok and report.summary.samples == 200_001
+    process.stdin.close()
+
+
 @pytest.mark.parametrize("cut", [False, True])
 def test_what_was_heard_live_is_kept(cut, start_hac, folder):
     """Ctrl-C at the receiving end, or a line that was cut: blocks of 0.4 s, of which the third is not complete."""
