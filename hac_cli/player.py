@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.audio import Resampler
-from hac_cli.container import CODEC_SAMPLE_RATE, Block, Damage, Header, Reader, Truncated
+from hac_cli.container import CODEC_SAMPLE_RATE, Damage, Header, Reader
 from hac_cli.errors import CorruptError, UsageError
 from hac_cli.model.stream import DecoderStream
 
@@ -49,10 +49,10 @@ class Window:
 
 
 class Player:
-    """Decodes what a reader gives. A tolerant reader appends to ``damages``; their frames are concealed. ``live``: what
-    breaks off is given as far as it came, which is a damage too, also of a strict reader.
+    """Decodes what a reader gives. A tolerant reader appends to ``damages``; their frames are concealed, and so are
+    those behind what breaks off, as far as the header announced them; ``live``, what breaks off ends there.
 
-    ``lost`` tells, in the end, from and to which second of the recording that was, ``broke_off`` whether it was so.
+    ``lost`` tells, in the end, from and to which second of the recording that was, ``broke_off`` whether it ended so.
     """
 
     def __init__(self, reader: Reader, damages: list[Damage], stream: DecoderStream, live: bool = False) -> None:
@@ -132,27 +132,19 @@ class Player:
         """The reader's tokens, with something in the place of those that are lost; no blocks behind ``stop_frame``."""
         last = None
         seen = 0
-        for block in self._blocks():
+        for block in self.reader:
             yield from self._concealed(self._damages[seen:], last)
             seen = len(self._damages)
             yield block.tokens
             last, self._given = block.tokens[:, -1:], self.reader.frames_passed
             if stop_frame is not None and self._given > stop_frame:  # where it just comes to it, this may be the end
                 return
-        if self.broke_off:
-            return
         summary = self.reader.summary
+        if self._live and not summary:
+            self.broke_off = True
+            return
         self._samples = summary.samples if summary else self.header.total_samples
         yield from self._concealed(self._damages[seen:], last)
-
-    def _blocks(self) -> Iterator[Block]:
-        try:
-            yield from self.reader
-        except Truncated as error:
-            if not self._live:
-                raise
-            self.broke_off = True
-            self._damages.append(Damage(self.reader.frames_passed, None, error.message))
 
     def _concealed(self, damages: list[Damage], last: Tokens | None) -> Iterator[Tokens]:
         """In the place of lost frames: the last good one over and over, which the fader makes silent."""

@@ -183,8 +183,8 @@ def decompress(
 ) -> Result:
     """Decodes a ``.hac`` file or stream to exactly the original number of samples, rate and channels.
 
-    With ``live``, audio comes out after every block, where otherwise 1.3 s is decoded at a time, which is faster; and a
-    pipe that breaks off is no error, but told in ``Result.damage``.
+    With ``live``, audio comes out after every block, where otherwise 1.3 s is decoded at a time, which is faster; and
+    from a pipe, which can't be heard again, damage is got over as with ``recover``, but ends where the pipe does.
     ``threads`` as in ``compress``.
     ``format``, ``raw`` and ``subtype`` are those of ``AudioWriter``: by the target's extension, WAV to a stream.
     ``start`` and ``duration``, in seconds, decode a part: the same samples as of the whole, but for the last bits;
@@ -192,7 +192,7 @@ def decompress(
     length, and told in ``Result.damage`` and ``lost``; where the end is missing, the length is the one announced, if
     any.
 
-    Raises CorruptError at the first damage without ``recover``, but for such an end (what was written until then is
+    Raises CorruptError at the first damage without ``recover`` or a live pipe (what was written until then is
     incomplete), ModelError when the model, its weights or its predictor are not those the file was made with,
     OutputError for what can't be written, UsageError for a start behind the end, or a target that is the source.
     """
@@ -200,7 +200,8 @@ def decompress(
     with contextlib.closing(ByteSource(source)) as file:
         total = _exact_samples(source)
         damages: list[Damage] = []
-        reader = predictors.open_reader(file, damages.append if recover else None)
+        heard_once = live and not file.seekable()
+        reader = predictors.open_reader(file, damages.append if recover or heard_once else None)
         header = reader.header
         chosen = released.find_for_file(header.model_id, header.weights_digest)
         chosen.check_layout(header.bits_per_token, header.tokens_per_frame, header.hop_length, header.pre_skip)
@@ -210,7 +211,7 @@ def decompress(
         with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=raw, subtype=subtype,
                          samples=window.samples(total),
                          tags=reader.read_metadata() if metadata else None) as writer:  # fmt: skip
-            player = Player(reader, damages, stream, live and not file.seekable())
+            player = Player(reader, damages, stream, live=heard_once and not recover)
             for audio in player.audio(window):
                 writer.write(audio)
                 if progress:

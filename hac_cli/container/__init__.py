@@ -3,7 +3,6 @@
 ``format_spec.md`` describes the bytes. Only numpy and the standard library are used here, no model.
 """
 
-from hac_cli.container.block_source import Truncated
 from hac_cli.container.header import Header
 from hac_cli.container.pieces import Block, Damage
 from hac_cli.container.predictor import Predictor
@@ -35,7 +34,6 @@ __all__ = [
     "Reader",
     "Report",
     "Summary",
-    "Truncated",
     "Writer",
     "needed_version",
     "samples_at_end",

@@ -48,9 +48,8 @@ class _Found(NamedTuple):
 class Reader:
     """Iterate over the data blocks of a ``.hac`` file; ``header`` is there at once, ``summary`` at the end.
 
-    Strict, without ``on_damage``: CorruptError at the first thing that is wrong, with block and time, Truncated where
-    the end is missing; blocks that came before it were good, but only reaching the end proves that none of another
-    file is among them.
+    Strict, without ``on_damage``: CorruptError at the first thing that is wrong, with block and time; blocks that came
+    before it were good, but only reaching the end proves that none of another file is among them.
 
     Tolerant, with it: reading goes on at the next good block, and each gap is handed to ``on_damage`` before the
     block behind it is given; nothing raises once the header is read. ``summary`` stays None without an end block.
@@ -108,8 +107,7 @@ class Reader:
                 reason = reason or error.message
                 if self._on_damage is None:
                     self._ended = True
-                    kind = Truncated if isinstance(error, Truncated) else CorruptError
-                    raise kind(self._describe(error)) from None
+                    raise CorruptError(self._describe(error)) from None
                 if not self._source.skip_to(SYNC, MIN_BLOCK_SIZE):
                     self._ended = True
                     self._report(Damage(self._position, None, f"{reason}; no end block"))

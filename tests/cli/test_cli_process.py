@@ -187,13 +187,25 @@ def test_what_was_heard_live_is_kept(cut, start_hac, folder):
     process.wait(20)
     told = process.stderr.read()
     if cut:
-        assert process.returncode == 5 and b"is damaged; recovered as far as it goes (truncated: it is good" in told
+        assert process.returncode == 5 and b"is damaged; recovered as far as it goes (truncated; no end block)" in told
     else:
         assert (process.returncode, told) == (130, b"hac: interrupted; what was heard until then is kept\n")
         process.stdin.close()
     assert names(folder) == ["out.wav"]
     heard = soundfile.info(folder / "out.wav").frames / soundfile.info(folder / "out.wav").samplerate
     assert heard == pytest.approx(0.8 - 0.04, abs=0.41 if not cut else 0.001)
+
+
+def test_a_damaged_live_stream_goes_on(hac, folder):
+    """Blocks of 0.4 s; what is heard keeps its time, and the place is named."""
+    stream = bytearray(make_hac(folder / "in.hac", total_known=False).read_bytes())
+    live = ("decompress", "--live", "--raw", "24000:1:s16", "-", "-")
+    whole = hac(*live, input=bytes(stream), text=False)
+    stream[44 + 120] ^= 1  # in the second block
+    hurt = hac(*live, input=bytes(stream), text=False)
+    assert (whole.returncode, hurt.returncode) == (0, 5)
+    assert b"is damaged; recovered but for 0.36 s to 0.76 s" in hurt.stderr
+    assert len(hurt.stdout) == len(whole.stdout)
 
 
 def test_an_input_that_does_not_block(start_hac, folder):
