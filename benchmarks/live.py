@@ -24,7 +24,8 @@ HAC = [sys.executable, "-m", "hac_cli"]
 
 
 def measure(seconds: float, block_ms: int) -> tuple[np.ndarray, list[float]]:
-    """Lateness in seconds of the last sample in everything that came out, and the share of a core of each process."""
+    """Lateness in seconds of the first sample in everything that came out, which has waited longest and is to be played
+    first, and the share of a core of each process."""
     raw = ["--raw", f"{RATE}:1:s16", "--live", "-q", "-", "-"]
     sender = subprocess.Popen([*HAC, "compress", "--block", f"{block_ms}ms", *raw], stdin=-1, stdout=-1)
     listener = subprocess.Popen([*HAC, "decompress", *raw], stdin=sender.stdout, stdout=-1)
@@ -39,8 +40,8 @@ def measure(seconds: float, block_ms: int) -> tuple[np.ndarray, list[float]]:
     def listen() -> None:
         heard = 0
         while data := os.read(listener.stdout.fileno(), 1 << 16):
-            heard += len(data) // 2
             arrivals.append((time.perf_counter(), heard))
+            heard += len(data) // 2
 
     thread = threading.Thread(target=listen)
     thread.start()
@@ -59,7 +60,7 @@ def measure(seconds: float, block_ms: int) -> tuple[np.ndarray, list[float]]:
     late = [
         moment - (started + (heard - warm_up) / RATE)
         for moment, heard in arrivals
-        if started + 0.5 < moment < ended and heard > warm_up
+        if started + 0.5 < moment < ended and heard >= warm_up
     ]
     return np.array(late), share
 

@@ -23,6 +23,8 @@ REFUSE, SKIP, OVERWRITE = "refuse", "skip", "overwrite"
 """What to do with an output that exists and that no run of this batch has made."""
 EXISTS = "its output {} exists, and isn't this batch's own; overwrite it with -f, or leave it with --skip-existing"
 
+SMALLEST_SHARD = 4_000_000  # bytes of input, a minute or two of WAV: half a second of work
+
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
@@ -193,7 +195,8 @@ class Plan:
     def group(self, shard_bytes: int, shards: int) -> Counts:
         """Makes jobs of what is to be done: one for every file, or new shards of up to ``shard_bytes`` of input.
 
-        Shards are smaller where there would be fewer than ``shards``, so that every worker has something to do.
+        Shards are smaller where there would be fewer than ``shards``, so that every worker has something to do, but not
+        so small that those who read them have to open many.
         """
         if self._settings.shard_format is None:
             self._database.execute("UPDATE items SET job = (SELECT min(id) FROM items AS same WHERE same.name = "
@@ -213,7 +216,8 @@ class Plan:
     def _fill_shards(self, shard_bytes: int, shards: int) -> None:
         """Gives inputs that are in no shard yet to new ones, in the order of their names."""
         query = "SELECT coalesce(sum(size), 0) FROM items WHERE todo AND target IS NULL"
-        shard_bytes = max(1, min(shard_bytes, -(-self._database.execute(query).fetchone()[0] // shards)))
+        fair = -(-self._database.execute(query).fetchone()[0] // shards)
+        shard_bytes = min(shard_bytes, max(fair, SMALLEST_SHARD))
         self._database.execute(
             "CREATE TABLE shards AS SELECT id, (sum(size) OVER (ORDER BY name, id) - size) / ? AS number FROM items "
             "WHERE todo AND target IS NULL", (shard_bytes,),

@@ -36,6 +36,17 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(f"hac_cli.cli.{name}"), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches  # click looks among commands that it has loaded
+
+            near = " or ".join(get_close_matches(args[0], COMMANDS))
+            raise click.UsageError(f"No such command {args[0]!r}, but {near}", ctx) if near else error from None
+
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
 @click.version_option(package_name="hac-cli", prog_name="hac", message="%(prog)s %(version)s")

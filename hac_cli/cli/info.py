@@ -75,7 +75,7 @@ def _as_text(name: str, facts: Facts) -> str:
         length += f", {facts['samples_announced'] / facts['sample_rate']:.3f} s announced"
     if facts["bitrate"] is not None:
         rate = f", {facts['bitrate'] / 1000:.3f} kbit/s (payload {facts['payload_bitrate'] / 1000:.3f} kbit/s)"
-    coding = facts["payload_coding"]
+    coding = "raw" if facts["payload_coding"] == "raw" else "entropy coded"
     return (
         f"{name}\n"
         f"  model      {model}, weights {facts['weights_digest']} ({installed})\n"

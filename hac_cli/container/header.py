@@ -207,7 +207,7 @@ def _check_start(data: bytes) -> None:
         raise CorruptError("not a .hac file: it is empty")
     if data[:4] != MAGIC:
         cut = len(data) < 4 and MAGIC.startswith(data)
-        raise CorruptError("truncated: it ends inside its header" if cut else "not a .hac file")
+        raise CorruptError("truncated: it ends inside its header" if cut else "not a .hac file; hac compress makes one")
     if len(data) < 6:
         raise CorruptError("truncated: it ends inside its header")
     if (data[4] ^ LOWEST_VERSION) & 0xF0:

@@ -93,6 +93,11 @@ class Reader:
         return self._position
 
     @property
+    def digest_checked(self) -> bool:
+        """Whether all tokens were read, up to the end block, and are those that were written."""
+        return self.gives_tokens and self._whole and self.summary is not None
+
+    @property
     def bytes_read(self) -> int:
         return self._source.consumed
 
@@ -107,7 +112,7 @@ class Reader:
                 reason = reason or error.message
                 if self._on_damage is None:
                     self._ended = True
-                    raise CorruptError(self._describe(error)) from None
+                    raise CorruptError(f"{self._describe(error)}; hac decompress --recover gets over it") from None
                 if not self._source.skip_to(SYNC, MIN_BLOCK_SIZE):
                     self._ended = True
                     self._report(Damage(self._position, None, f"{reason}; no end block"))

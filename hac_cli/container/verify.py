@@ -53,7 +53,7 @@ def verify(source: Readable, predictor: Callable[[Header], Predictor | None] | N
     reader = Reader(source, on_damage=damages.append, predictor=predictor)
     blocks = sum(1 for _ in reader)
     return Report(
-        reader.header, reader.summary, tuple(damages), blocks, reader.gives_tokens, reader.bytes_read, reader.metadata
+        reader.header, reader.summary, tuple(damages), blocks, reader.digest_checked, reader.bytes_read, reader.metadata
     )
 
 

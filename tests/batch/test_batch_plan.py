@@ -297,7 +297,10 @@ def test_shards(settings, source, tmp_path, monkeypatch):
     first = {"tokens-000000.npz": {"a.wav", "b.wav"}, "tokens-000001.npz": {"c.wav", "d.wav"},
              "tokens-000002.npz": {"e.wav"}}  # fmt: skip
     assert shards(made) == first
-    assert len(shards(planned(settings, shard_bytes=1000, workers=5))) == 5  # so that every worker has one
+    assert len(shards(planned(settings, shard_bytes=1000, workers=5))) == 1  # it isn't worth more
+    with monkeypatch.context() as patch:
+        patch.setattr(plan, "SMALLEST_SHARD", 1)
+        assert len(shards(planned(settings, shard_bytes=1000, workers=5))) == 5  # so that every worker has one
     pretend(settings, made)
     assert planned(settings).counts.done == 5
 
