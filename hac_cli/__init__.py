@@ -7,15 +7,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hac_cli.batch.tokens import read_tokens
     from hac_cli.codec import decode, decoder_stream, encode, encoder_stream, load_model
     from hac_cli.errors import HacError
     from hac_cli.recordings import Result, compress, decompress
 
-_RECORDINGS = ("Result", "compress", "decompress")
+_ELSEWHERE = {
+    "HacError": "errors", "Result": "recordings", "compress": "recordings", "decompress": "recordings",
+    "read_tokens": "batch.tokens",
+}  # fmt: skip
 
 __all__ = [
     "HacError", "Result", "compress", "decode", "decoder_stream", "decompress", "encode", "encoder_stream",
-    "load_model",
+    "load_model", "read_tokens",
 ]  # fmt: skip
 
 
@@ -24,11 +28,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version  # which takes as long to load as much of this package
 
         return version("hac-cli")
-    if name == "HacError":
-        return import_module("hac_cli.errors").HacError
     if name in __all__:
-        module = "hac_cli.recordings" if name in _RECORDINGS else "hac_cli.codec"
-        return getattr(import_module(module), name)
+        return getattr(import_module(f"hac_cli.{_ELSEWHERE.get(name, 'codec')}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

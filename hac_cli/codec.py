@@ -46,12 +46,13 @@ def encode(
 def decode(
     tokens: Tokens, *, samples: int | None = None, model: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE
 ) -> Samples:
-    """Tokens ``[channels, frames, 1]`` to audio ``[channels, samples]`` at 24 kHz (float32).
+    """Tokens ``[channels, frames, 1]`` or ``[channels, frames]`` to audio ``[channels, samples]`` at 24 kHz (float32).
 
     The tokens reach up to a frame past the recording's end; give its ``samples`` to get exactly those back.
     Raises UsageError for another shape, for values that are not tokens, or for more ``samples`` than they hold.
     """
     tokens = np.asarray(tokens)
+    tokens = tokens[..., None] if tokens.ndim == 2 else tokens
     stream = decoder_stream(len(tokens) if tokens.ndim == 3 else 1, model=model, engine=engine)
     audio = np.concatenate([stream.push(tokens), stream.flush()], 1)
     wanted = audio.shape[1] if samples is None else as_integer(samples, "samples")

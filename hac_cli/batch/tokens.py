@@ -13,6 +13,7 @@ is checked there is checked here.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -22,7 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.container import Header, Writer
+from hac_cli.audio import ByteSource, Source
+from hac_cli.container import Header, Reader, Writer
 from hac_cli.container.packing import TokenDigest
 from hac_cli.errors import CorruptError, HacError, InputError, UsageError
 from hac_cli.predictors import open_reader
@@ -43,9 +45,23 @@ class Recording(NamedTuple):
     tokens: NDArray[np.int32]
 
 
+def read_tokens(source: Source) -> Recording:
+    """What a ``.hac`` file, given by its path or as a binary stream, holds.
+
+    Raises InputError if there is none, CorruptError if it is damaged, ModelError if what its tokens are decoded with is
+    not installed.
+    """
+    with contextlib.closing(ByteSource(source)) as file:
+        reader = open_reader(file)
+        return _from_reader(file.path or "", reader.header.model_name or "", reader)
+
+
 def from_hac(path: str, model: str, data: bytes) -> Recording:
     """What a ``.hac`` file holds; ``path`` and ``model`` are names to give to it."""
-    reader = open_reader(io.BytesIO(data))
+    return _from_reader(path, model, open_reader(io.BytesIO(data)))
+
+
+def _from_reader(path: str, model: str, reader: Reader) -> Recording:
     header = reader.header
     blocks = [block.tokens for block in reader]
     tokens = np.concatenate([np.zeros((header.channels, 0, 1), np.int32), *blocks], axis=1)

@@ -75,8 +75,10 @@ def test_the_file_holds_the_tokens_that_encode_gives():
     file.seek(0)
     hac_cli.compress(file, coded, frames_per_block=33)
     coded.seek(0)
-    blocks = np.concatenate([block.tokens for block in Reader(coded, predictor=for_header)], 1)
-    assert np.array_equal(blocks, hac_cli.encode(audio))
+    held = hac_cli.read_tokens(coded)
+    assert (held.model, held.sample_rate, held.samples) == ("v2", 24_000, 50_000)
+    assert np.array_equal(held.tokens[..., None], hac_cli.encode(audio))
+    assert np.array_equal(hac_cli.decode(held.tokens), hac_cli.decode(held.tokens[..., None]))
 
 
 def test_decode_of_encode_has_the_length_asked_for():
@@ -96,7 +98,7 @@ def test_wrong_arrays_are_refused():
     with pytest.raises(UsageError, match="integers"):
         hac_cli.decode(np.zeros((1, 1, 1)))
     with pytest.raises(UsageError, match="shape"):
-        hac_cli.decode(np.zeros((1, 1), int))
+        hac_cli.decode(np.zeros(1, int))
 
 
 def test_integers_are_no_audio():
