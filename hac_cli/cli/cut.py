@@ -11,7 +11,7 @@ from hac_cli.cli.console import Console, common_options, seconds
 @click.command()
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("target", metavar="OUT", type=click.Path())
-@click.option("--start", type=seconds, default="0", metavar="TIME", help="Begin there: seconds, MM:SS or H:MM:SS.")
+@click.option("--start", type=seconds, default="0", metavar="TIME", help="Begin there, such as 5s, 400ms or 1:02:03.")
 @click.option("--duration", type=seconds, metavar="TIME", help="Take no more than that.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @common_options

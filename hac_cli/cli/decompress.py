@@ -18,7 +18,7 @@ from hac_cli.errors import CorruptError
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("target", metavar="[OUT]", type=click.Path(), required=False)
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="OUT is headerless PCM, such as 24000:1:s16.")
-@click.option("--start", type=seconds, default="0", metavar="TIME", help="Begin there: seconds, MM:SS or H:MM:SS.")
+@click.option("--start", type=seconds, default="0", metavar="TIME", help="Begin there, such as 5s, 400ms or 1:02:03.")
 @click.option("--duration", type=seconds, metavar="TIME", help="Decode no more than that.")
 @click.option("--recover", is_flag=True, help="Decode a damaged file, too: what is lost fades out and in.")
 @click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like.")
