@@ -40,7 +40,8 @@ def split(data: bytes) -> list[bytes]:
     """The header and the blocks of a whole file."""
     parts, offset = [data[: data[5]]], data[5]
     while offset < len(data):
-        size = 12 + int.from_bytes(data[offset + 5 : offset + 7], "little")
+        compact = data[7] & 1 and data[offset + 1] < 0xB1  # as format_spec.md has them
+        size = 6 + data[offset + 1] if compact else 12 + int.from_bytes(data[offset + 5 : offset + 7], "little")
         parts.append(data[offset : offset + size])
         offset += size
     return parts

@@ -132,7 +132,7 @@ def _kind(header: Header) -> tuple[object, ...]:
 def _new_writer(sink: ByteTarget, like: Reader) -> Writer:
     """A file like another one, but for its length, which is not known yet, and for what nobody here knows of it."""
     tags, predictor = like.read_metadata(), for_header(like.header)
-    version = needed_version(predictor is not None, bool(tags))
+    version = needed_version(predictor is not None, bool(tags), like.header.compact)
     header = dataclasses.replace(like.header, total_samples=None, compatible_flags=0, version=version)
     writer = Writer(sink, header, predictor)
     writer.write_metadata(tags)

@@ -134,7 +134,8 @@ def compress(
             payload_coding=PREDICTED if predictor else RAW,
             predictor_digest=predictor.digest if predictor else None,
             total_samples=reader.samples_expected,
-            version=needed_version(predictor is not None, bool(metadata and reader.tags)),
+            compact=live,
+            version=needed_version(predictor is not None, bool(metadata and reader.tags), live),
         )
         writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(sink))), header, predictor)
         stream: EncoderStream | SearchingStream

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from hac_cli.container.blocks import (
     BLOCK_HEADER_SIZE,
     CODED,
-    CRC_SIZE,
+    COMPACT_CRC_SIZE,
+    COMPACT_HEADER_SIZE,
     DATA,
+    MIN_BLOCK_SIZE,
+    SYNC,
     BlockHeader,
     find_number,
     length_fits,
@@ -32,33 +35,46 @@ class BlockSource(Source):
         super().__init__(stream)
         self.header, self._header_crc = read_header(self)
 
+    def block_header(self, offset: int = 0) -> BlockHeader:
+        """That of the block that begins ``offset`` bytes from here. Raises as ``whole_block``."""
+        if self.header.compact:
+            block = BlockHeader.unpack_compact(self._bytes(offset, COMPACT_HEADER_SIZE), self.header)
+            if block:
+                return block
+        return BlockHeader.unpack(self._bytes(offset, BLOCK_HEADER_SIZE))
+
     def whole_block(self, due: int, offset: int = 0) -> tuple[BlockHeader, int, bytes]:
-        """Header, number and bytes of the good block that stands ``offset`` bytes from here, where number ``due``
+        """Header, number and payload of the good block that stands ``offset`` bytes from here, where number ``due``
         belongs. Nothing is taken. Raises CorruptError, Truncated for one that isn't there as a whole."""
-        start = self.peek(offset + BLOCK_HEADER_SIZE)[offset:]
-        if len(start) < BLOCK_HEADER_SIZE:
-            raise Truncated("truncated")
-        block = BlockHeader.unpack(start)
+        block = self.block_header(offset)
         if not length_fits(block, self.header):
             raise CorruptError("its length is impossible")
-        data = self.peek(offset + block.block_size)[offset:]
-        if len(data) < block.block_size:
-            raise Truncated("truncated")
-        number = find_number(self._header_crc, data, possible_numbers(block, _payload(data), due))
+        data = self._bytes(offset, block.block_size)
+        payload = data[block.size : -block.crc_size]
+        number = find_number(self._header_crc, data, possible_numbers(block, payload, due), block.crc_size)
         if number is None:
             raise CorruptError("checksum mismatch")
-        return block, number, data
+        return block, number, payload
+
+    def skip_to_sync(self) -> bool:
+        """Takes at least one byte, then all before the next that may begin a block; False: the stream ended first."""
+        if self.header.compact:
+            return self.skip_to(SYNC[:1], COMPACT_HEADER_SIZE + COMPACT_CRC_SIZE)
+        return self.skip_to(SYNC, MIN_BLOCK_SIZE)
+
+    def _bytes(self, offset: int, size: int) -> bytes:
+        """``size`` bytes, ``offset`` from here."""
+        data = self.peek(offset + size)[offset:]
+        if len(data) < size:
+            raise Truncated("truncated")
+        return data
 
     def payloads_behind(self, offset: int, number: int) -> Iterator[bytes]:
         """Those of whole coded blocks from ``offset`` on, which follow block ``number`` without anything between."""
         with contextlib.suppress(HacError, OSError):  # what can't be read is told of when it is its turn
             for due in itertools.count(number + 1):
-                block, found, data = self.whole_block(due, offset)
+                block, found, payload = self.whole_block(due, offset)
                 if found != due or block.tag != DATA | CODED:
                     return
-                yield _payload(data)
-                offset += len(data)
-
-
-def _payload(block: bytes) -> bytes:
-    return block[BLOCK_HEADER_SIZE:-CRC_SIZE]
+                yield payload
+                offset += block.block_size

@@ -19,6 +19,8 @@ SYNC = b"\xf5\xb1"  # F5 never occurs in UTF-8, and the pair does not overlap it
 BLOCK_HEADER_SIZE = 8
 CRC_SIZE = 4
 MIN_BLOCK_SIZE = BLOCK_HEADER_SIZE + CRC_SIZE
+COMPACT_HEADER_SIZE, COMPACT_CRC_SIZE = 3, 3
+MOST_COMPACT = SYNC[1] - 1  # bytes of a compact payload: its length stands where others have the rest of their sync
 
 DATA = 0x01
 END = 0x02
@@ -29,6 +31,7 @@ SHORT = 0x10  # flag of a data block: fewer frames than usual, counted by the pa
 
 MAX_BLOCKS = 1 << 32
 MAX_GAP = 1 << 20  # blocks; how far ahead a block is recognised behind a hole
+MAX_COMPACT_GAP = 1 << 12  # a shorter checksum has to be asked fewer questions
 
 _HEADER = struct.Struct("<2sBHHB")
 _U32 = struct.Struct("<I")
@@ -56,11 +59,13 @@ def check_byte(data: bytes) -> int:
 
 
 class BlockHeader(NamedTuple):
-    """The eight bytes before a payload, without sync and check byte."""
+    """The eight bytes before a payload, without sync and check byte; or the three of a ``compact`` data block, which
+    hold its length and 8 bits of its number."""
 
     tag: int
     number_low: int
     length: int
+    compact: bool = False
 
     @property
     def kind(self) -> int:
@@ -75,10 +80,20 @@ class BlockHeader(NamedTuple):
         return bool(self.tag & SKIPPABLE)
 
     @property
+    def size(self) -> int:
+        return COMPACT_HEADER_SIZE if self.compact else BLOCK_HEADER_SIZE
+
+    @property
+    def crc_size(self) -> int:
+        return COMPACT_CRC_SIZE if self.compact else CRC_SIZE
+
+    @property
     def block_size(self) -> int:
-        return BLOCK_HEADER_SIZE + self.length + CRC_SIZE
+        return self.size + self.length + self.crc_size
 
     def pack(self) -> bytes:
+        if self.compact:
+            return bytes([SYNC[0], self.length, self.number_low])
         data = _HEADER.pack(SYNC, self.tag, self.number_low, self.length, 0)[:-1]
         return data + bytes([check_byte(data)])
 
@@ -90,18 +105,27 @@ class BlockHeader(NamedTuple):
             raise CorruptError("no block begins where one should")
         return cls(tag, number_low, length)
 
+    @classmethod
+    def unpack_compact(cls, data: bytes, header: Header) -> BlockHeader | None:
+        """Of a compact block, from its first three bytes; None where another one may stand."""
+        if data[0] != SYNC[0] or data[1] > MOST_COMPACT:
+            return None
+        coded = data[1] < header.raw_size(header.frames_per_block)
+        return cls(DATA | CODED if coded else DATA, data[2], data[1], compact=True)
 
-def pack_block(header_crc: int, number: int, tag: int, payload: bytes) -> bytes:
+
+def pack_block(header_crc: int, number: int, tag: int, payload: bytes, compact: bool = False) -> bytes:
     """A whole block. ``number`` counts the data blocks before it."""
-    data = BlockHeader(tag, number & 0xFFFF, len(payload)).pack() + payload
-    return data + _U32.pack(_checksum(header_crc, data, number))
+    block = BlockHeader(tag, number & (0xFF if compact else 0xFFFF), len(payload), compact)
+    data = block.pack() + payload
+    return data + _U32.pack(_checksum(header_crc, data, number))[: block.crc_size]
 
 
-def find_number(header_crc: int, block: bytes, candidates: Iterable[int]) -> int | None:
+def find_number(header_crc: int, block: bytes, candidates: Iterable[int], crc_size: int = CRC_SIZE) -> int | None:
     """Which of the candidate numbers a whole block's checksum was made with; None: none, it is damaged."""
-    data, stored = block[:-CRC_SIZE], _U32.unpack(block[-CRC_SIZE:])[0]
-    state = _checksum(header_crc, data)
-    return next((number for number in candidates if zlib.crc32(_U32.pack(number), state) == stored), None)
+    data, stored = block[:-crc_size], int.from_bytes(block[-crc_size:], "little")
+    state, mask = _checksum(header_crc, data), (1 << 8 * crc_size) - 1
+    return next((number for number in candidates if zlib.crc32(_U32.pack(number), state) & mask == stored), None)
 
 
 def _checksum(header_crc: int, data: bytes, number: int | None = None) -> int:
@@ -165,6 +189,8 @@ END_SIZE = _END.size
 
 def possible_numbers(block: BlockHeader, payload: bytes, due: int) -> range:
     """Full numbers that a block with these low 16 bits may have where number ``due`` is due, the nearest first."""
+    if block.compact:
+        return range(due + ((block.number_low - due) & 0xFF), min(due + MAX_COMPACT_GAP, MAX_BLOCKS), 1 << 8)
     first = due + ((block.number_low - due) & 0xFFFF)
     if block.kind == END:
         first = End.unpack(payload).data_blocks

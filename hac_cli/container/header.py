@@ -7,7 +7,15 @@ import zlib
 from dataclasses import dataclass
 
 from hac_cli.container.predictor import DIGEST_SIZE as PREDICTOR_DIGEST_SIZE
-from hac_cli.container.registry import CODEC_SAMPLE_RATE, LOWEST_VERSION, MODELS, PAYLOAD_CODINGS, PREDICTED, RAW
+from hac_cli.container.registry import (
+    CODEC_SAMPLE_RATE,
+    COMPACT,
+    LOWEST_VERSION,
+    MODELS,
+    PAYLOAD_CODINGS,
+    PREDICTED,
+    RAW,
+)
 from hac_cli.container.source import Source
 from hac_cli.errors import CorruptError, UsageError
 
@@ -29,7 +37,8 @@ class Header:
     ``sample_rate`` (Hz), ``channels`` and ``total_samples`` (per channel; None: not known when writing began)
     are those of the original recording; ``hop_length`` and ``pre_skip`` count samples at ``CODEC_SAMPLE_RATE``.
     ``weights_digest`` is the first 8 bytes of the SHA-256 of the weights file, ``predictor_digest`` the first 4 of the
-    predictor's; that is there in payload coding 1 alone.
+    predictor's; that is there in payload coding 1 alone. ``compact``: data blocks take 6 bytes beside their payload
+    for 12, where they can.
 
     Raises UsageError where a value is outside the format's limits.
     """
@@ -47,6 +56,7 @@ class Header:
     predictor_digest: bytes | None = None
     total_samples: int | None = None
     compatible_flags: int = 0
+    compact: bool = False
     version: int = LOWEST_VERSION
 
     def __post_init__(self) -> None:
@@ -133,7 +143,7 @@ class Header:
         """The bytes of the header, its CRC included."""
         total = _UNKNOWN_TOTAL if self.total_samples is None else self.total_samples
         data = _LAYOUT.pack(
-            MAGIC, self.version, self.size, self.compatible_flags, 0, self.sample_rate,
+            MAGIC, self.version, self.size, self.compatible_flags, COMPACT * self.compact, self.sample_rate,
             self.channels, self.bits_per_token, self.tokens_per_frame, self.payload_coding,
             self.hop_length, self.frames_per_block, self.pre_skip, self.model_id,
             self.weights_digest, total,
@@ -158,8 +168,8 @@ class Header:
             hop_length, frames_per_block, pre_skip, model_id,
             weights_digest, total,
         ) = _LAYOUT.unpack_from(data)  # fmt: skip
-        if incompatible_flags:
-            raise CorruptError(f"it needs features 0x{incompatible_flags:02x}: made by a newer HAC; update")
+        if unknown := incompatible_flags & ~COMPACT:
+            raise CorruptError(f"it needs features 0x{unknown:02x}: made by a newer HAC; update")
         if payload_coding not in PAYLOAD_CODINGS:
             raise CorruptError(f"payload coding {payload_coding} is not known: made by a newer HAC; update")
         predictor_digest = None
@@ -180,6 +190,7 @@ class Header:
                 predictor_digest=predictor_digest,
                 total_samples=None if total == _UNKNOWN_TOTAL else total,
                 compatible_flags=compatible_flags,
+                compact=bool(incompatible_flags & COMPACT),
                 version=version,
             )
         except UsageError as error:

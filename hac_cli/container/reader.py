@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from hac_cli.container.block_source import BlockSource, Truncated
-from hac_cli.container.blocks import (
-    BLOCK_HEADER_SIZE,
-    CODED,
-    CRC_SIZE,
-    DATA,
-    END,
-    MIN_BLOCK_SIZE,
-    SHORT,
-    SYNC,
-    BlockHeader,
-    End,
-    split_data,
-)
+from hac_cli.container.blocks import CODED, DATA, END, SHORT, BlockHeader, End, split_data
 from hac_cli.container.header import MAGIC, Header
 from hac_cli.container.metadata import METADATA, unpack_metadata
 from hac_cli.container.packing import TokenDigest
@@ -41,7 +28,7 @@ class _Found(NamedTuple):
     """A good block at the front of the source; content None: a skippable block."""
 
     number: int
-    size: int
+    block: BlockHeader
     content: Block | End | None
 
 
@@ -113,11 +100,11 @@ class Reader:
                 if self._on_damage is None:
                     self._ended = True
                     raise CorruptError(f"{self._describe(error)}; hac decompress --recover gets over it") from None
-                if not self._source.skip_to(SYNC, MIN_BLOCK_SIZE):
+                if not self._source.skip_to_sync():
                     self._ended = True
                     self._report(Damage(self._position, None, f"{reason}; no end block"))
                 continue
-            self._source.skip(found.size)
+            self._source.skip(found.block.block_size)
             if found.number > self._next:
                 reason = reason or "missing"
             if found.content is None:
@@ -127,18 +114,18 @@ class Reader:
             if isinstance(found.content, End):
                 self._finish(found.content)
             else:
-                self.payload_bytes += found.size - MIN_BLOCK_SIZE
+                self.payload_bytes += found.block.length
                 yield self._take(found.content)
 
     def read_metadata(self) -> dict[str, str]:
         """The recording's tags, which stand in front of the data blocks if there are any: for those who need them
         before the first tokens. Waits for the start of the first data block."""
-        with contextlib.suppress(CorruptError, struct.error):
-            while BlockHeader.unpack(self._source.peek(BLOCK_HEADER_SIZE)).skippable:
+        with contextlib.suppress(CorruptError):
+            while self._source.block_header().skippable:
                 found = self._parse()
                 if found.number != self._next:
                     break
-                self._source.skip(found.size)
+                self._source.skip(found.block.block_size)
         return self.metadata
 
     def skip_blocks(self, number: int) -> None:
@@ -149,9 +136,9 @@ class Reader:
         """
         while self._next < number:
             try:
-                block, found, data = self._source.whole_block(self._next)
+                block, found, _ = self._source.whole_block(self._next)
             except CorruptError:
-                if not self._source.skip_to(SYNC, MIN_BLOCK_SIZE):
+                if not self._source.skip_to_sync():
                     break
                 continue
             if not block.skippable and block.kind != DATA:
@@ -159,7 +146,7 @@ class Reader:
             self._pass_to(min(found, number))
             if found >= number or not (block.skippable or block.tag in (DATA, DATA | CODED)):
                 break
-            self._source.skip(len(data))
+            self._source.skip(block.block_size)
             self._pass_to(found + (not block.skippable))
 
     def _pass_to(self, number: int) -> None:
@@ -168,8 +155,8 @@ class Reader:
 
     def _parse(self) -> _Found:
         """The block at the front of the source; CorruptError: no good block stands there."""
-        block, number, data = self._source.whole_block(self._next)
-        return _Found(number, len(data), self._content(block, number, data[BLOCK_HEADER_SIZE:-CRC_SIZE]))
+        block, number, payload = self._source.whole_block(self._next)
+        return _Found(number, block, self._content(block, number, payload))
 
     def _content(self, block: BlockHeader, number: int, payload: bytes) -> Block | End | None:
         if block.skippable:
@@ -246,7 +233,7 @@ class Reader:
         if isinstance(error, _Missing):
             return f"{block} is missing"
         try:
-            kind = BlockHeader.unpack(self._source.peek(BLOCK_HEADER_SIZE)).kind
+            kind = self._source.block_header().kind
         except CorruptError:
             kind = DATA
         if kind == END:

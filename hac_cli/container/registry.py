@@ -6,9 +6,13 @@ LOWEST_VERSION = 0x10
 """Major version in the high four bits (a reader refuses another one), minor in the low four (any is accepted)."""
 
 
-def needed_version(coded: bool, metadata: bool) -> int:
+def needed_version(coded: bool, metadata: bool, compact: bool) -> int:
     """The lowest version that has what a file uses."""
-    return LOWEST_VERSION + (coded or metadata)
+    return LOWEST_VERSION + (2 if compact else coded or metadata)
+
+
+COMPACT = 0x01
+"""Bit of the incompatible flags: data blocks may be compact."""
 
 
 RAW, PREDICTED = 0, 1

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.container.blocks import END, MAX_BLOCKS, End, pack_block, pack_data
+from hac_cli.container.blocks import END, MAX_BLOCKS, MOST_COMPACT, SHORT, End, pack_block, pack_data
 from hac_cli.container.header import Header, header_crc
 from hac_cli.container.metadata import METADATA, pack_metadata
 from hac_cli.container.packing import TokenDigest
@@ -101,7 +101,8 @@ class Writer:
         tokens = self._pending[:, : self._pending_frames]
         tag, payload = pack_data(tokens, self.header, self._predictor)
         self._digest.update(tokens)
-        self._emit(pack_block(self._header_crc, self.blocks, tag, payload))
+        compact = self.header.compact and not tag & SHORT and len(payload) <= MOST_COMPACT
+        self._emit(pack_block(self._header_crc, self.blocks, tag, payload, compact))
         self.payload_bytes += len(payload)
         self.blocks += 1
         self._pending_frames = 0

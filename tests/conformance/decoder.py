@@ -65,8 +65,9 @@ class Header:
         need(44 <= self.size <= len(data), "header size")
         self.crc = number_at(data, self.size - 4, 4)
         need(zlib.crc32(data[: self.size - 4]) == self.crc, "header CRC")
-        need(data[7] == 0, "unknown incompatible flags")
-        self.fields: dict[str, int | str | None] = {"version": data[4], "compatible_flags": data[6]}
+        need(data[7] in (0, 1), "unknown incompatible flags")
+        self.compact = data[7] == 1
+        self.fields: dict[str, int | str | None] = dict(version=data[4], compatible_flags=data[6], compact=self.compact)
         for name, (offset, size, least, most) in HEADER_FIELDS.items():
             value = number_at(data, offset, size)
             need(least <= value <= most, name)
@@ -78,11 +79,8 @@ class Header:
         total = number_at(data, 32, 8)
         self.fields["total_samples"] = None if total == 2**64 - 1 else total
         self.sample_rate = number_at(data, 8, 4)
-        self.channels = data[12]
-        self.bits = data[13]
-        self.per_frame = data[14]
-        self.hop_length = number_at(data, 16, 2)
-        self.frames_per_block = number_at(data, 18, 2)
+        self.channels, self.bits, self.per_frame = data[12:15]
+        self.hop_length, self.frames_per_block = number_at(data, 16, 2), number_at(data, 18, 2)
         need(self.raw_size(self.frames_per_block) <= 65533, "a block's size")
 
     def raw_size(self, frames: int) -> int:
@@ -90,28 +88,33 @@ class Header:
 
 
 class Block:
-    """Section 4: a block whose checksum is right, and its full number."""
+    """Section 4: a block whose checksum is right, and its full number: the one that is due, or if ``tolerant`` one
+    behind it."""
 
-    def __init__(self, header: Header, data: bytes, offset: int, numbers: range) -> None:
+    def __init__(self, header: Header, data: bytes, offset: int, due: int, tolerant: bool) -> None:
         start = data[offset : offset + 8]
-        need(len(start) == 8, "truncated")
-        need(start[:2] == SYNC, "no sync")
-        need(crc8(start[:7]) == start[7], "check byte")
-        self.type = start[2]
-        self.length = number_at(start, 5, 2)
+        if header.compact and len(start) >= 3 and start[0] == SYNC[0] and start[1] < SYNC[1]:
+            front, back, self.length = 3, 3, start[1]
+            self.type = DATA if self.length == header.raw_size(header.frames_per_block) else DATA | 0x20
+            low, step, reach = start[2], 2**8, 2**12
+        else:
+            need(len(start) == 8 and start[:2] == SYNC and crc8(start[:7]) == start[7], "no block begins here")
+            front, back, self.type, self.length = 8, 4, start[2], number_at(start, 5, 2)
+            low, step, reach = number_at(start, 3, 2), 2**16, 2**20
+        numbers = range(due + (low - due) % step, due + (reach if tolerant else 1), step)
         least, most = self.possible_length(header)
         need(least <= self.length <= most, "impossible length")
-        self.end = offset + 8 + self.length + 4
+        self.end = offset + front + self.length + back
         need(self.end <= len(data), "truncated")
-        self.payload = data[offset + 8 : self.end - 4]
+        self.payload = data[offset + front : self.end - back]
         if self.type == END:
             number = number_at(self.payload, 8, 4)
-            numbers = range(number, number + 1) if number >= numbers.start else range(0)
-        covered = header.crc.to_bytes(4, "little") + data[offset : self.end - 4]
-        crc = number_at(data, self.end - 4, 4)
+            possible = number == due or (tolerant and number > due)
+            numbers = range(number, number + (possible and number % step == low))
+        covered = header.crc.to_bytes(4, "little") + data[offset : self.end - back]
         for number in numbers:
-            same_low_bits = number % 65536 == number_at(start, 3, 2)
-            if same_low_bits and zlib.crc32(covered + number.to_bytes(4, "little")) == crc:
+            crc = zlib.crc32(covered + number.to_bytes(4, "little")).to_bytes(4, "little")
+            if crc[:back] == data[self.end - back : self.end]:
                 self.number = number
                 return
         raise Invalid("block CRC")
@@ -217,9 +220,9 @@ class File:
         self.count = 0  # data blocks that the end block counts
         self.digest = b""
 
-    def take(self, offset: int, numbers: range) -> int:
+    def take(self, offset: int, tolerant: bool = False) -> int:
         """Decode the block at ``offset``; where the next one begins."""
-        block = Block(self.header, self.data, offset, numbers)
+        block = Block(self.header, self.data, offset, self.next, tolerant)
         if block.type & SKIPPABLE:
             if block.type == METADATA and not self.metadata:
                 self.read_metadata(block.payload)
@@ -262,7 +265,7 @@ def decode(data: bytes, predictor: Predictor | None = None) -> File:
     file = File(data, predictor)
     offset = file.header.size
     while file.samples is None:
-        offset = file.take(offset, range(file.next, file.next + 1))
+        offset = file.take(offset)
     need(file.count == len(file.blocks), "lost blocks")
     need(hashlib.blake2b(file.token_bytes(), digest_size=8).digest() == file.digest, "digest")
     need(offset == len(data), "bytes after the end block")
@@ -275,11 +278,9 @@ def recover(data: bytes, predictor: Predictor | None = None) -> File:
     offset = file.header.size
     while file.samples is None and offset >= 0:
         try:
-            low = number_at(data, offset + 3, 2)
-            first = file.next + (low - file.next) % 65536
-            offset = file.take(offset, range(first, file.next + 2**20, 65536))
+            offset = file.take(offset, tolerant=True)
         except Invalid:
-            offset = data.find(SYNC, offset + 1)
+            offset = data.find(SYNC[:1] if file.header.compact else SYNC, offset + 1)
     return file
 
 
@@ -290,8 +291,7 @@ def main() -> int:
     except Invalid as error:
         print(f"{sys.argv[1]}: {error}", file=sys.stderr)
         return 5
-    tokens = list(file.blocks.values())
-    print(json.dumps({"header": file.header.fields, "samples": file.samples, "blocks": tokens}))
+    print(json.dumps({"header": file.header.fields, "samples": file.samples, "blocks": list(file.blocks.values())}))
     return 0
 
 

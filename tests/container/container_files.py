@@ -46,7 +46,7 @@ PREDICTOR_FILE = "small.predictor"  # where it lies among the vectors
 
 def make_coded_header(**changes) -> Header:
     """As :func:`make_header`, of payload coding 1."""
-    return make_header(payload_coding=1, predictor_digest=PREDICTOR.digest, version=0x11, **changes)
+    return make_header(**({"payload_coding": 1, "predictor_digest": PREDICTOR.digest, "version": 0x11} | changes))
 
 
 def few_tokens(header: Header, frames: int, start: int = 1) -> np.ndarray:
@@ -91,8 +91,10 @@ def read_tolerant(data: bytes) -> tuple[list[Block], list[Damage]]:
 def split(data: bytes) -> list[bytes]:
     """A good file's header and blocks, the end block last."""
     parts, offset = [data[: data[5]]], data[5]
+    header = Header.unpack(parts[0])
     while offset < len(data):
-        size = BlockHeader.unpack(data[offset : offset + BLOCK_HEADER_SIZE]).block_size
+        compact = BlockHeader.unpack_compact(data[offset : offset + 3], header) if header.compact else None
+        size = (compact or BlockHeader.unpack(data[offset : offset + BLOCK_HEADER_SIZE])).block_size
         parts.append(data[offset : offset + size])
         offset += size
     return parts

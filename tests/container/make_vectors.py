@@ -29,7 +29,7 @@ from container_files import (
 )
 
 from hac_cli.container import Header
-from hac_cli.container.blocks import DATA, END, SHORT, End, pack_block
+from hac_cli.container.blocks import CODED, DATA, END, SHORT, End, pack_block
 from hac_cli.container.header import header_crc
 from hac_cli.container.metadata import METADATA, pack_metadata
 from hac_cli.container.packing import payload_order
@@ -39,9 +39,11 @@ FOLDER = Path(__file__).parents[1] / "vectors"
 HEADER = make_header(total_samples=2560)
 FILE = make_file(HEADER, make_tokens(HEADER, 14), 2560)
 CODED_HEADER = make_coded_header(total_samples=2560)
-CODED = make_file(CODED_HEADER, few_tokens(CODED_HEADER, 14), 2560)
+CODED_FILE = make_file(CODED_HEADER, few_tokens(CODED_HEADER, 14), 2560)
 MIXED = few_tokens(CODED_HEADER, 14)
 MIXED[:, 4:12] |= 0x2A540
+COMPACT_HEADER = make_coded_header(total_samples=2560, compact=True, version=0x12)
+COMPACT = make_file(COMPACT_HEADER, MIXED, 2560)
 TEST_BLOCK = 0x8F
 
 
@@ -56,7 +58,7 @@ def speech(frames: int, samples: int | None = None, **changes) -> bytes:
 
 
 def valid() -> dict[str, tuple[str, bytes]]:
-    head, *rest = split(CODED)
+    head, *rest = split(CODED_FILE)
     tags = {"title": "Küchengespräch", "date": "1843-07-10", "comment": "a = b\nc"}
     metadata = pack_block(header_crc(head), 0, METADATA, pack_metadata(tags))
 
@@ -99,7 +101,7 @@ def valid() -> dict[str, tuple[str, bytes]]:
             ),
         ),
         "ones": ("every bit of every token set", make_file(HEADER, np.full((1, 6, 1), 2**18 - 1))),
-        "coded": ("every block coded, the last one short", CODED),
+        "coded": ("every block coded, the last one short", CODED_FILE),
         "coded-stereo": ("two channels, coded", coded(10, channels=2, sample_rate=48000)),
         "coded-tokens": ("three tokens of 6 bits a frame, coded", coded(9, tokens_per_frame=3, bits_per_token=6)),
         "coded-long": ("a coded block of 150 frames", coded(150, frames_per_block=150)),
@@ -109,6 +111,20 @@ def valid() -> dict[str, tuple[str, bytes]]:
         ),
         "metadata": ("title, date and a comment in front of the tokens", join(metadata)),
         "coded-empty": ("payload coding 1 and no samples", coded(0)),
+        "compact": ("compact blocks, coded and raw, and a short one", COMPACT),
+        "compact-raw": ("compact blocks in a file of raw ones", speech(14, compact=True, version=0x12)),
+        "compact-one-bit": (
+            "compact blocks of a byte",
+            speech(13, bits_per_token=1, frames_per_block=4, compact=True, version=0x12),
+        ),
+        "compact-largest": (
+            "blocks of 176 bytes, which are compact",
+            speech(150, bits_per_token=22, frames_per_block=64, compact=True, version=0x12),
+        ),
+        "compact-too-large": (
+            "blocks of 177 bytes, which can't be compact",
+            speech(120, bits_per_token=24, frames_per_block=59, compact=True, version=0x12),
+        ),
     }
 
 
@@ -158,7 +174,7 @@ def faulty() -> dict[str, tuple[str, bytes]]:
 
     far = End(2560, 65538, 4, bytes(8)).pack()
     twin = split(make_file(HEADER, make_tokens(HEADER, 14, start=900), 2560))
-    coded_head, *coded_blocks = split(CODED)
+    coded_head, *coded_blocks = split(CODED_FILE)
     coded_parts = [block[8:-4] for block in coded_blocks]
 
     def recoded(number: int, tag: int, payload: bytes) -> bytes:
@@ -166,6 +182,14 @@ def faulty() -> dict[str, tuple[str, bytes]]:
         return b"".join([coded_head, *coded_blocks[:number], block, *coded_blocks[number + 1 :]])
 
     zeros = split(make_file(CODED_HEADER, np.zeros((1, 4, 1), np.int32)))[1][8:-4]
+    compact_head, *compact_blocks = split(COMPACT)
+    compact_crc = header_crc(compact_head)
+
+    def compacted(*parts: bytes) -> bytes:
+        return b"".join([compact_head, *parts])
+
+    far_compact = pack_block(compact_crc, 4097, DATA | CODED, compact_blocks[0][3:-3], compact=True)
+    far_end = pack_block(compact_crc, 4098, END, End(2560, 4098, 4, bytes(8)).pack())
     longer = recoded(1, 0x21, zeros + bytes(7 - len(zeros)) + b"\1")
     stranger = split(speech(14, total_samples=2561))
     one_bit = split(speech(6, bits_per_token=1))
@@ -182,10 +206,10 @@ def faulty() -> dict[str, tuple[str, bytes]]:
             rebuild(with_crc(head[:12] + b"\x08\x18\x08" + head[15:18] + b"\0\x10" + head[20:])),
         ),
         "major-version": ("major version 2", rebuild(with_crc(head[:4] + b"\x20" + head[5:]))),
-        "incompatible-flags": ("an unknown incompatible flag", rebuild(with_crc(head[:7] + b"\x01" + head[8:]))),
+        "incompatible-flags": ("an unknown incompatible flag", rebuild(with_crc(head[:7] + b"\x03" + head[8:]))),
         "coded-header": (
             "payload coding 1 without a predictor",
-            rebuild(with_crc(coded_head[:5] + b"\x2c" + coded_head[6:40] + coded_head[44:]), CODED),
+            rebuild(with_crc(coded_head[:5] + b"\x2c" + coded_head[6:40] + coded_head[44:]), CODED_FILE),
         ),
         "payload-coding": ("an unknown payload coding", rebuild(with_crc(head[:15] + b"\xc8" + head[16:]))),
     }
@@ -217,12 +241,29 @@ def faulty() -> dict[str, tuple[str, bytes]]:
         "unknown-type": ("a block of an unknown kind that must not be skipped", changed(1, 0x03, b"new")),
         "unknown-flag": ("an unknown flag of a data block", changed(1, DATA | 0x40, blocks[1][8:-4])),
         "coded-flag": ("a coded block in a file of raw ones", changed(1, DATA | 0x20, blocks[1][8:-4])),
-        "coded-payload-flip": ("one bit of a coded payload is wrong", flip(CODED, 8 * (48 + 9))),
+        "coded-payload-flip": ("one bit of a coded payload is wrong", flip(CODED_FILE, 8 * (48 + 9))),
         "coded-too-long": ("a coded payload with more bytes than its tokens take", longer),
         "coded-not-smaller": ("a coded payload as long as a raw one", recoded(1, 0x21, coded_parts[1].ljust(9, b"\1"))),
         "coded-other-tokens": (
             "a predictor for other tokens",
-            rebuild(with_crc(coded_head[:13] + b"\x11" + coded_head[14:]), CODED),
+            rebuild(with_crc(coded_head[:13] + b"\x11" + coded_head[14:]), CODED_FILE),
+        ),
+        "compact-flip": ("one bit of a compact block's payload is wrong", flip(COMPACT, 8 * (48 + 3))),
+        "compact-length": ("one bit of a compact block's length is wrong", flip(COMPACT, 8 * (48 + 1))),
+        "compact-sync": ("a compact block begins with another byte", flip(COMPACT, 8 * 48)),
+        "compact-lost": ("a compact block is missing", compacted(compact_blocks[0], *compact_blocks[2:])),
+        "compact-far": (
+            "4096 blocks are missing in front of a compact one",
+            compacted(compact_blocks[0], far_compact, far_end),
+        ),
+        "compact-unannounced": (
+            "a compact block in a file without that flag",
+            join(pack_block(crc, 0, DATA, blocks[0][8:-4], compact=True), *blocks[1:], end),
+        ),
+        "compact-coded": (
+            "a compact block that isn't as long as a raw one in a file of raw ones",
+            (raw_head := make_header(compact=True, version=0x12).pack())
+            + pack_block(header_crc(raw_head), 0, DATA, b"12345", compact=True),
         ),
         "end-flag": ("a flag of the end block", join(*blocks, pack_block(crc, 4, END | SHORT, end[8:-4]))),
         "padding": ("padding that is not zero", changed(3, DATA | SHORT, blocks[3][8:-5] + b"\x80")),

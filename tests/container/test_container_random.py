@@ -6,8 +6,11 @@ import corruption
 import pytest
 from container_files import few_tokens, find_predictor, make_coded_header, make_file, make_header, make_tokens, split
 
-RAW, CODED = make_header(), make_coded_header()
-FILES = {"raw": make_file(RAW, few_tokens(RAW, 22)), "coded": make_file(CODED, few_tokens(CODED, 22))}
+RAW, CODED, COMPACT = make_header(), make_coded_header(), make_coded_header(compact=True, version=0x12)
+FILES = {
+    kind: make_file(header, few_tokens(header, 22))
+    for kind, header in (("raw", RAW), ("coded", CODED), ("compact", COMPACT))
+}
 
 
 @pytest.mark.parametrize("kind", FILES)

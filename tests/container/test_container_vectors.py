@@ -34,6 +34,7 @@ TESTS = Path(__file__).parents[1]
 SPEC = (TESTS.parent / "format_spec.md").read_text(encoding="utf-8")
 DECODER = TESTS / "conformance" / "decoder.py"
 INDEX = json.loads((TESTS / "vectors" / "index.json").read_text())
+FILES = {"raw": make_vectors.FILE, "coded": make_vectors.CODED_FILE, "compact": make_vectors.COMPACT}
 GOOD = [pytest.param(entry, id=entry["name"]) for entry in INDEX if entry["group"] != "faulty"]
 FAULTY = [pytest.param(entry, id=entry["name"]) for entry in INDEX if entry["group"] == "faulty"]
 
@@ -109,14 +110,14 @@ def test_faulty_vectors_in_the_conformance_decoder(entry):
     assert list(decoder.recover(read(entry), PREDICTOR).blocks) == entry["recovered"]
 
 
-@pytest.mark.parametrize("data", [make_vectors.FILE, make_vectors.CODED], ids=["raw", "coded"])
+@pytest.mark.parametrize("data", FILES.values(), ids=FILES)
 def test_the_conformance_decoder_notices_every_bit_flip(data):
     for bit in range(8 * len(data)):
         with pytest.raises(decoder.Invalid):
             decoder.decode(flip(data, bit), PREDICTOR)
 
 
-@pytest.mark.parametrize("whole", [make_vectors.FILE, make_vectors.CODED], ids=["raw", "coded"])
+@pytest.mark.parametrize("whole", FILES.values(), ids=FILES)
 def test_the_conformance_decoder_agrees_on_random_corruptions(whole):
     rng = random.Random(3)
     for _ in range(200):

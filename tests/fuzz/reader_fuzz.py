@@ -19,12 +19,12 @@ sys.path[:0] = [str(FOLDER.parent / "container"), str(FOLDER.parent / "conforman
 
 def load() -> None:
     """The modules under test; apart, so that atheris can watch them being loaded."""
-    global container_files, decoder, pack_block, Header, Reader, CorruptError, UsageError, PREDICTOR
+    global container_files, decoder, pack_block, MOST_COMPACT, Header, Reader, CorruptError, UsageError, PREDICTOR
     import container_files
     import decoder
 
     from hac_cli.container import Header, Reader
-    from hac_cli.container.blocks import pack_block
+    from hac_cli.container.blocks import MOST_COMPACT, pack_block
     from hac_cli.errors import CorruptError, UsageError
 
     PREDICTOR = decoder.Predictor(container_files.PREDICTOR_BYTES)
@@ -38,12 +38,14 @@ def assemble(recipe: bytes) -> bytes:
     header = make(
         channels=1 + choices[0] // 2 % 3, tokens_per_frame=per_frame, bits_per_token=bits,
         frames_per_block=1 + choices[2] % 9, hop_length=4 + 4 * choices[3], total_samples=choices[4],
+        compact=bool(choices[1] & 4),
     )  # fmt: skip
     file = header.pack()
     crc = int.from_bytes(file[-4:], "little")
     while len(rest) >= 3:
         kind, number, length = rest[:3]
-        file += pack_block(crc, number, kind, rest[3 : 3 + length])
+        compact = kind == 0x41 and length <= MOST_COMPACT  # a type that is none otherwise
+        file += pack_block(crc, number, kind, rest[3 : 3 + length], compact)
         rest = rest[3 + length :]
     return file
 
