@@ -45,8 +45,8 @@ def has_another_stream(file: IO[bytes]) -> bool:
         return False
     first_pages = itertools.takewhile(lambda page: page["flags"][0] & _OGG_BEGINS, _OGG_PAGE.finditer(head))
     beginnings = {page["serial"] for page in first_pages}
-    *_, last = _OGG_PAGE.finditer(tail)
-    return last["serial"] not in beginnings
+    pages = list(_OGG_PAGE.finditer(tail))
+    return bool(pages) and pages[-1]["serial"] not in beginnings
 
 
 def has_another_flac(file: IO[bytes]) -> bool:

@@ -14,6 +14,10 @@ from hac_cli.audio.pcm import RawFormat
 from hac_cli.audio.source import ByteSource, Source
 from hac_cli.errors import HacError, InputError
 
+LOUDEST = 100.0
+"""Times full level, 40 dB: what is so loud are integers that were written as floats, which would be coded to noise."""
+_NOTHING = np.zeros((1, 0), np.float32)
+
 
 class AudioReader:
     """Blocks of float32 ``[channels, samples]`` from a file, a pipe or any binary stream.
@@ -35,8 +39,9 @@ class AudioReader:
     ``ends after 3.20 s of 10.00 s promised``. All samples that are there are delivered in any case.
 
     Raises InputError, here if the input is missing, unreadable, empty, not audio, or outside 8 to 192 kHz and 1
-    to 8 channels; while iterating if the system can't read on, or at a sample that is NaN or infinite, since
-    one such sample would spoil all that a codec makes of those after it. Values beyond -1 and 1 are passed on.
+    to 8 channels; while iterating if the system can't read on, or at a sample that is NaN, infinite or ``LOUDEST``,
+    since one such sample would spoil all that a codec makes of those after it; a pipe, which can't be read again, ends
+    there and is ``truncated``. Other values beyond -1 and 1 are passed on.
     """
 
     def __init__(self, source: Source, raw: RawFormat | None = None, block_samples: int | None = None) -> None:
@@ -57,6 +62,7 @@ class AudioReader:
         self.samples_expected = self._decoder.samples_expected
         self.tags = self._decoder.tags
         self.samples_read = 0
+        self._spoilt: str | None = None
         self._block_samples = block_samples or self.sample_rate
 
     @property
@@ -65,16 +71,16 @@ class AudioReader:
 
     @property
     def truncated(self) -> str | None:
-        return self._decoder.truncated
+        return self._spoilt or self._decoder.truncated
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         return self
 
     def __next__(self) -> NDArray[np.float32]:
-        block = self._decoder.read(self._block_samples)
+        block = self._decoder.read(self._block_samples) if not self._spoilt else _NOTHING
+        block = block[:, : self._good(block)]
         if not block.shape[1]:
             raise StopIteration
-        self._refuse_non_finite(block)
         self.samples_read += block.shape[1]
         return block
 
@@ -95,15 +101,22 @@ class AudioReader:
     ) -> None:
         self.close()
 
-    def _refuse_non_finite(self, block: NDArray[np.float32]) -> None:
-        finite = np.isfinite(block).all(axis=0)
-        if not finite.all():
-            seconds = (self.samples_read + int(np.argmin(finite))) / self.sample_rate
-            raise InputError(
-                f"the sample at {seconds:.3f} s is not a finite number; clean the audio first, for example by "
-                "writing it as 16-bit WAV with ffmpeg",
-                self.path,
-            )
+    def _good(self, block: NDArray[np.float32]) -> int:
+        """How many samples come before the first that can't be meant. What a pipe gave until then is kept, since it
+        can't be heard again; of a file that is there, InputError says what is wrong."""
+        good = (np.abs(block) < LOUDEST).all(axis=0)
+        if good.all():
+            return block.shape[1]
+        first = int(np.argmin(good))
+        worst = float(np.abs(block[:, first]).max())
+        seconds = (self.samples_read + first) / self.sample_rate
+        what = f"{worst:.0f}, where 1 is full level" if np.isfinite(worst) else "not a finite number"
+        reason = (f"the sample at {seconds:.3f} s is {what}; clean the audio first, for example by writing it as "
+                  "16-bit WAV with ffmpeg")  # fmt: skip
+        if self._source.seekable():
+            raise InputError(reason, self.path)
+        self._spoilt = reason
+        return first
 
 
 def to_mono(block: NDArray[np.float32]) -> NDArray[np.float32]:

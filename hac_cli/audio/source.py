@@ -60,6 +60,8 @@ class ByteSource:
             self._stream = source
         else:
             raise UsageError(f"a source is a path or a stream of bytes, not {source!r}")
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # has no descriptor: then it is in memory
+            os.set_blocking(self._stream.fileno(), True)  # or "nothing there yet" would look like the end
         # read1 returns what a pipe holds now, where read would wait for all of it; unbuffered streams lack it
         self._read_once = getattr(self._stream, "read1", self._stream.read)
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import os
+import select
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -70,6 +71,9 @@ class ByteTarget:
         with _output_errors(self.path):
             while rest:
                 written = self._stream.write(rest)
+                if written is None and isinstance(self._stream, io.RawIOBase):  # a pipe that is full, and doesn't block
+                    select.select([], [self._stream], [])
+                    continue
                 rest = rest[len(rest) if written is None else written :]
             if not self.seekable:
                 self._stream.flush()

@@ -94,10 +94,10 @@ class Console:
 
 def seconds(text: str) -> float:
     """The type of options that take a time: ``12.5``, ``40ms``, ``2s``, ``3:12.5`` or ``1:02:03``."""
-    if match := re.fullmatch(r"(\d+(?:\.\d*)?)ms", text):
+    if len(text) < 20 and (match := re.fullmatch(r"(\d+(?:\.\d*)?)ms", text)):
         return float(match[1]) / 1000
     match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?", text)
-    if not match:
+    if not match or len(text) >= 20:
         raise click.BadParameter(f"{text!r} is no time; write 40ms, seconds, MM:SS or H:MM:SS")
     hours, minutes, rest = (float(part or 0) for part in match.groups())
     return 3600 * hours + 60 * minutes + rest

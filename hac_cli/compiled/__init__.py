@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import functools
 from importlib.util import find_spec
+from pathlib import Path
 
 LIBRARY = "hac_cli.compiled._library"
 
@@ -16,6 +17,9 @@ def library() -> ctypes.CDLL:
     spec = find_spec(LIBRARY)
     if spec is None or spec.origin is None:
         raise ImportError("hac-cli was installed without a C compiler: its compiled parts are missing")
+    built = Path(spec.origin).stat().st_mtime
+    if any(source.stat().st_mtime > built for source in Path(__file__).parent.glob("*.c")):  # of a checkout, if any
+        raise ImportError("hac-cli's compiled parts are older than their sources: install it again")
     try:
         return ctypes.CDLL(spec.origin)
     except OSError as error:

@@ -125,6 +125,12 @@ def test_a_second_stream_behind_the_first_is_told_of(tmp_path: Path, extension: 
         assert reader.truncated == (told if behind is second else None)
 
 
+def test_a_tail_that_only_looks_like_ogg(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.ogg", speechlike(1, 2))
+    path.write_bytes(path.read_bytes() + bytes(66_000) + b"OggS\x01" + bytes(60))
+    assert read_all(AudioReader(path)).shape == (1, 2 * SAMPLE_RATE)
+
+
 def test_chunks_behind_a_wav_are_no_second_stream(tmp_path: Path) -> None:
     whole = write(tmp_path / "a.wav", speechlike(1, 2)).read_bytes()
     chunk = b"LIST" + (5).to_bytes(4, "little") + b"INFO\0" + b"\0"  # of an odd size, and padded

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from audio_files import COMPRESSED, SAMPLE_RATE, read_all, speechlike, write
 
-from hac_cli.audio import AudioReader, to_mono
+from hac_cli.audio import AudioReader, RawFormat, to_mono
 from hac_cli.audio.pcm import S16
 from hac_cli.audio.wav import wav_header
 from hac_cli.errors import InputError
@@ -163,6 +163,25 @@ def test_a_64_bit_float_too_large_for_32_is_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.array([0.0, 1e300]), 8000, subtype="DOUBLE")
     with AudioReader(tmp_path / "a.wav") as reader, pytest.raises(InputError, match="finite"):
         next(reader)
+
+
+def test_integers_that_were_written_as_floats_are_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.array([3.0, 8000.0], np.float32), 8000, subtype="FLOAT")
+    with AudioReader(tmp_path / "a.wav") as reader, pytest.raises(InputError, match="is 8000, where 1 is full level"):
+        next(reader)
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e9])
+def test_what_a_pipe_gave_before_a_spoilt_sample_is_kept(value: float) -> None:
+    audio = np.linspace(-1, 1, 5000, dtype="<f4")
+    audio[3000] = value
+    receiver, sender = os.pipe()
+    with os.fdopen(receiver, "rb") as pipe, os.fdopen(sender, "wb") as end:
+        end.write(audio.tobytes())
+        end.close()
+        reader = AudioReader(pipe, RawFormat.parse("24000:1:f32"))
+        assert np.array_equal(read_all(reader)[0], audio[:3000])
+    assert "the sample at 0.125 s is " in str(reader.truncated)
 
 
 def test_float_beyond_full_scale_is_passed_on(tmp_path: Path) -> None:

@@ -225,6 +225,21 @@ def test_an_input_that_does_not_block(start_hac, folder):
     assert verify(io.BytesIO((folder / "out.hac").read_bytes())).summary.samples == 20_000
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_does_not_block(unbuffered, start_hac, folder):
+    """What a full pipe doesn't take at once comes later."""
+    make_hac(folder / "long.hac", frames=750, samples=240_000)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    process = start_hac("decompress", "-q", "--raw", "24000:1:s16", "long.hac", "-", stdout=writer,
+                        env={**os.environ, "PYTHONUNBUFFERED": unbuffered})  # fmt: skip
+    os.close(writer)
+    time.sleep(2)
+    with os.fdopen(reader, "rb") as pipe:
+        assert len(pipe.read()) == 480_000
+    assert process.wait(20) == 0
+
+
 def test_an_output_that_appears_meanwhile(start_hac, talk, folder):
     process = start_hac("compress", "-", "out.hac", stdin=subprocess.PIPE)
     process.stdin.write(talk.read_bytes())
