@@ -14,20 +14,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from hac_cli.batch.decoded import DECODED, Decoded
 from hac_cli.batch.job import Item, Job, Settings
 from hac_cli.batch.manifest import Record
-from hac_cli.batch.storage import Entry, Folder
+from hac_cli.batch.storage import Entry, Folder, open_folder
 from hac_cli.errors import HacError, OutputError, UsageError, shown
 
 REFUSE, SKIP, OVERWRITE = "refuse", "skip", "overwrite"
 """What to do with an output that exists and that no run of this batch has made."""
 EXISTS = "its output {} exists, and isn't this batch's own; overwrite it with -f, or leave it with --skip-existing"
-
 SMALLEST_SHARD = 4_000_000  # bytes of input, a minute or two of WAV: half a second of work
 
 _TABLES = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
+PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
 CREATE TABLE earlier (name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT,
                       PRIMARY KEY (name, member)) WITHOUT ROWID;
 CREATE TABLE outputs (target BLOB PRIMARY KEY, bytes INT, digest TEXT, complete INT) WITHOUT ROWID;
@@ -64,6 +63,7 @@ class Plan:
     def __init__(self, settings: Settings, target: Folder, existing: str = REFUSE) -> None:
         self._settings = settings
         self._target = target
+        self._decoded = Decoded(open_folder(settings.source))
         self._digest = functools.lru_cache(1024)(target.digest)  # a shard is the output of many inputs
         self._existing = existing
         self._database = sqlite3.connect("")  # a private file that goes when it is closed
@@ -139,7 +139,8 @@ class Plan:
         hashed = known and self._settings.hash_inputs
         digest = row[3] if hashed else None
         changed = not known or (row[1], row[2]) != (candidate.size, candidate.stamp)
-        if changed and guarded and there is not None and self._is_foreign(str(target), there):
+        decoded = self._decoded.holds(candidate.name, candidate.size)
+        if changed and guarded and there and (decoded or self._is_foreign(str(target), there)):
             known = todo = False
         else:
             todo = hashed or changed
@@ -157,7 +158,8 @@ class Plan:
         if self._existing == REFUSE:
             query = "SELECT name, target, size, stamp, member, digest, free FROM items WHERE NOT todo AND NOT known"
             for item in map(_item, self._database.execute(query)):
-                yield item, OutputError(EXISTS.format(item.target))
+                reason = DECODED if self._decoded.holds(item.name, item.size) else EXISTS
+                yield item, OutputError(reason.format(item.target))
 
     def _refuse_twins(self) -> Iterator[tuple[Item, HacError]]:
         """Of inputs with one output, all but that which has made it, or else the first by its name."""
@@ -195,8 +197,7 @@ class Plan:
     def group(self, shard_bytes: int, shards: int) -> Counts:
         """Makes jobs of what is to be done: one for every file, or new shards of up to ``shard_bytes`` of input.
 
-        Shards are smaller where there would be fewer than ``shards``, so that every worker has something to do, but not
-        so small that those who read them have to open many.
+        Shards are smaller where there would be fewer than ``shards``, so that every worker has one, but no crumbs.
         """
         if self._settings.shard_format is None:
             self._database.execute("UPDATE items SET job = (SELECT min(id) FROM items AS same WHERE same.name = "

@@ -397,3 +397,19 @@ def test_no_metadata(call, folder):
     assert json.loads(call("info", "--json", "told/talk.hac")[1])["metadata"] == {"title": "secret"}
     with soundfile.SoundFile(folder / "back" / "talk.flac") as file:
         assert not file.title
+
+
+def test_what_was_decoded_is_not_coded_again(hac, tmp_path):
+    """The second generation would take the place of the first, which is all that there is."""
+    source, target = tmp_path / "in", tmp_path / "out"
+    write_talk(source / "talk.wav")
+    assert hac("batch", "compress", source, target).returncode == 0
+    first = (target / "talk.hac").read_bytes()
+    (source / "talk.wav").unlink()
+    assert hac("batch", "decompress", target, source).returncode == 0
+    again = hac("batch", "compress", source, target)
+    assert again.returncode == 1 and "what is here was decoded" in again.stderr
+    assert (target / "talk.hac").read_bytes() == first
+    assert hac("batch", "compress", "--skip-existing", source, target).returncode == 0
+    assert hac("batch", "compress", source, tmp_path / "elsewhere").returncode == 0  # where nothing is lost by it
+    assert hac("batch", "compress", "-f", source, target).returncode == 0
