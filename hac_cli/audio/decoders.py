@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import IO, Protocol
 
 import numpy as np
@@ -24,6 +25,7 @@ GOES_ON = "goes on with another stream after {:.2f} s, which needs a file of its
 _NO_END = 1 << 62
 """libsndfile says about 2**63 samples where it does not know."""
 _PIECE_SAMPLES = 4096
+_LARGE_HEADER = 4096  # bytes
 """libsndfile throws away the whole read in which an error falls, so reads are about as short as a FLAC frame."""
 
 
@@ -226,3 +228,5 @@ class SndfileDecoder:
             self.truncated = GOES_ON.format(self._delivered / self.sample_rate)
         elif failed or self._cut_off:
             self.truncated = f"is damaged or cut off after {seconds}"
+        elif not self._delivered and os.fstat(self._file.fileno()).st_size > _LARGE_HEADER:
+            self.truncated = "says that it has no samples, but is longer than that; its header was never completed"

@@ -131,6 +131,19 @@ def test_a_tail_that_only_looks_like_ogg(tmp_path: Path) -> None:
     assert read_all(AudioReader(path)).shape == (1, 2 * SAMPLE_RATE)
 
 
+def test_a_header_that_was_never_completed_is_told_of(tmp_path: Path) -> None:
+    """libsndfile believes the zeros in it; those of PCM, which is read here, are known to mean nothing."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speechlike(1, 1).T, SAMPLE_RATE, subtype="ULAW")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data") + 4
+    data[4:8] = data[at : at + 4] = bytes(4)
+    path.write_bytes(data)
+    reader = AudioReader(path)
+    assert read_all(reader).shape[1] == 0
+    assert "its header was never completed" in str(reader.truncated)
+
+
 def test_chunks_behind_a_wav_are_no_second_stream(tmp_path: Path) -> None:
     whole = write(tmp_path / "a.wav", speechlike(1, 2)).read_bytes()
     chunk = b"LIST" + (5).to_bytes(4, "little") + b"INFO\0" + b"\0"  # of an odd size, and padded
