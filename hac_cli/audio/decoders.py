@@ -25,8 +25,9 @@ GOES_ON = "goes on with another stream after {:.2f} s, which needs a file of its
 _NO_END = 1 << 62
 """libsndfile says about 2**63 samples where it does not know."""
 _PIECE_SAMPLES = 4096
-_LARGE_HEADER = 4096  # bytes
 """libsndfile throws away the whole read in which an error falls, so reads are about as short as a FLAC frame."""
+_LARGE_HEADER = 4096
+"""Bytes; what is longer holds samples, whatever it says."""
 
 
 _SECOND_STREAMS = {"OGG": has_another_stream, "MP3": goes_on, "FLAC": has_another_flac, "AU": another_follows}
