@@ -16,7 +16,6 @@ from hac_cli.errors import HacError, InputError
 
 LOUDEST = 100.0
 """Times full level, 40 dB: what is so loud are integers that were written as floats, which would be coded to noise."""
-_NOTHING = np.zeros((1, 0), np.float32)
 
 
 class AudioReader:
@@ -77,7 +76,9 @@ class AudioReader:
         return self
 
     def __next__(self) -> NDArray[np.float32]:
-        block = self._decoder.read(self._block_samples) if not self._spoilt else _NOTHING
+        if self._spoilt:
+            raise StopIteration
+        block = self._decoder.read(self._block_samples)
         block = block[:, : self._good(block)]
         if not block.shape[1]:
             raise StopIteration

@@ -37,6 +37,13 @@ def is_seekable(stream: object) -> bool:
     return bool(getattr(stream, "seekable", bool)())
 
 
+def make_blocking(stream: object) -> None:
+    """Has a stream wait for its other end, whoever left it otherwise: "nothing there yet" would look like the end, and
+    what a full pipe doesn't take would be lost. One without a descriptor is in memory."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        os.set_blocking(stream.fileno(), True)  # type: ignore[attr-defined]
+
+
 class ByteSource:
     """Reads bytes from a path or a binary stream; a stream is only read forwards, and never closed here.
 
@@ -60,8 +67,7 @@ class ByteSource:
             self._stream = source
         else:
             raise UsageError(f"a source is a path or a stream of bytes, not {source!r}")
-        with contextlib.suppress(AttributeError, OSError, ValueError):  # has no descriptor: then it is in memory
-            os.set_blocking(self._stream.fileno(), True)  # or "nothing there yet" would look like the end
+        make_blocking(self._stream)
         # read1 returns what a pipe holds now, where read would wait for all of it; unbuffered streams lack it
         self._read_once = getattr(self._stream, "read1", self._stream.read)
 

@@ -6,11 +6,11 @@ import contextlib
 import errno
 import io
 import os
-import select
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from hac_cli.audio.source import make_blocking
 from hac_cli.errors import OutputError, UsageError
 
 Target = str | os.PathLike[str] | BinaryIO
@@ -61,6 +61,7 @@ class ByteTarget:
         elif callable(getattr(target, "write", None)) and not isinstance(target, io.TextIOBase):
             self.path = None
             self._stream = target
+            make_blocking(target)
             self.seekable = False
         else:
             raise UsageError(f"a target is a path or a stream of bytes, not {target!r}")
@@ -71,9 +72,6 @@ class ByteTarget:
         with _output_errors(self.path):
             while rest:
                 written = self._stream.write(rest)
-                if written is None and isinstance(self._stream, io.RawIOBase):  # a pipe that is full, and doesn't block
-                    select.select([], [self._stream], [])
-                    continue
                 rest = rest[len(rest) if written is None else written :]
             if not self.seekable:
                 self._stream.flush()

@@ -7,25 +7,28 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hac_cli.batch.job import DECOMPRESS
+from hac_cli.batch.job import COMPRESS, DECOMPRESS, Settings
 from hac_cli.batch.manifest import NAME, Record, read
-from hac_cli.batch.storage import Folder
+from hac_cli.batch.storage import Folder, open_folder
 
 DECODED = ("its output {} exists, and what is here was decoded, as the manifest beside it says: coded once more it "
            "would lose quality; do so with -f, or leave it with --skip-existing")  # fmt: skip
 
 
 class Decoded:
-    """Outputs and their sizes, in a temporary database as those of ``Plan``, by the manifest that lies beside them."""
+    """Their names and sizes, in a table of a plan's database, by the manifest that lies beside them. None where nothing
+    is to be compressed."""
 
-    def __init__(self, folder: Folder) -> None:
-        self._database = sqlite3.connect("")
-        self._database.execute("CREATE TABLE outputs (name BLOB PRIMARY KEY, bytes INT) WITHOUT ROWID")
-        self._database.executemany("INSERT OR REPLACE INTO outputs VALUES (?, ?)", _outputs(_records(folder)))
+    def __init__(self, database: sqlite3.Connection, settings: Settings) -> None:
+        self._database = database
+        database.execute("CREATE TABLE decoded (name BLOB PRIMARY KEY, bytes INT) WITHOUT ROWID")
+        if settings.command == COMPRESS:
+            outputs = _outputs(_records(open_folder(settings.source)))
+            database.executemany("INSERT OR REPLACE INTO decoded VALUES (?, ?)", outputs)
 
     def holds(self, name: str, size: int) -> bool:
         """Whether a recording is one of them, and as it was."""
-        query = "SELECT 1 FROM outputs WHERE name = ? AND bytes = ?"
+        query = "SELECT 1 FROM decoded WHERE name = ? AND bytes = ?"
         return self._database.execute(query, (os.fsencode(name), size)).fetchone() is not None
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from hac_cli.batch.decoded import DECODED, Decoded
 from hac_cli.batch.job import Item, Job, Settings
 from hac_cli.batch.manifest import Record
-from hac_cli.batch.storage import Entry, Folder, open_folder
+from hac_cli.batch.storage import Entry, Folder
 from hac_cli.errors import HacError, OutputError, UsageError, shown
 
 REFUSE, SKIP, OVERWRITE = "refuse", "skip", "overwrite"
@@ -63,11 +63,11 @@ class Plan:
     def __init__(self, settings: Settings, target: Folder, existing: str = REFUSE) -> None:
         self._settings = settings
         self._target = target
-        self._decoded = Decoded(open_folder(settings.source))
         self._digest = functools.lru_cache(1024)(target.digest)  # a shard is the output of many inputs
         self._existing = existing
         self._database = sqlite3.connect("")  # a private file that goes when it is closed
         self._database.executescript(_TABLES)
+        self._decoded = Decoded(self._database, settings)
         if settings.shard_format is None:
             # what an output was made from is what has made it last
             self._database.execute("CREATE UNIQUE INDEX one_output ON earlier (target)")
@@ -139,8 +139,8 @@ class Plan:
         hashed = known and self._settings.hash_inputs
         digest = row[3] if hashed else None
         changed = not known or (row[1], row[2]) != (candidate.size, candidate.stamp)
-        decoded = self._decoded.holds(candidate.name, candidate.size)
-        if changed and guarded and there and (decoded or self._is_foreign(str(target), there)):
+        if changed and guarded and there and (self._decoded.holds(candidate.name, candidate.size)
+                                              or self._is_foreign(str(target), there)):  # fmt: skip
             known = todo = False
         else:
             todo = hashed or changed

@@ -59,7 +59,7 @@ def batch_options(command: Command) -> Command:
 
 
 @batch.command("compress")
-@click.option("--model", metavar="NAME", help="The model to code with, one of `hac models`: v2 if not given.")
+@click.option("--model", metavar="NAME", help="The model to code with, one of `hac models`, which marks the usual one.")
 @click.option("--mono", is_flag=True, help="Mix all channels down to one.")
 @click.option("--best", is_flag=True, help="Sound better for the same tokens a second: try what they decode to. Slow.")
 @click.option("--to", "shard_format", type=click.Choice(["npz", "parquet", "jsonl"]),

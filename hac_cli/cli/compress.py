@@ -16,7 +16,7 @@ from hac_cli.errors import InputError, UsageError
 @click.argument("source", metavar="IN", type=click.Path())
 @click.argument("target", metavar="[OUT]", type=click.Path(), required=False)
 @click.option("--mono", is_flag=True, help="Mix all channels down to one.")
-@click.option("--model", metavar="NAME", help="The model to code with, one of `hac models`: v2 if not given.")
+@click.option("--model", metavar="NAME", help="The model to code with, one of `hac models`, which marks the usual one.")
 @click.option("--payload", type=click.Choice(["coded", "raw"]), default="coded", help="raw: without entropy coding.")
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="IN is headerless PCM, such as 24000:1:s16.")
 @click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like.")

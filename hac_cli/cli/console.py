@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import sys
@@ -19,6 +20,8 @@ from hac_cli.errors import HacError, OutputError, shown
 Command = TypeVar("Command", bound=Callable[..., Any])
 Advance = Callable[[int], None]
 """Called with the number of samples (per channel) done so far."""
+LONGEST_TIME = 1e12
+"""Seconds; what is longer is a slip, and might be more than a float can hold."""
 
 
 class Console:
@@ -94,13 +97,15 @@ class Console:
 
 def seconds(text: str) -> float:
     """The type of options that take a time: ``12.5``, ``40ms``, ``2s``, ``3:12.5`` or ``1:02:03``."""
-    if len(text) < 20 and (match := re.fullmatch(r"(\d+(?:\.\d*)?)ms", text)):
-        return float(match[1]) / 1000
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?", text)
-    if not match or len(text) >= 20:
+    length = math.inf
+    if match := re.fullmatch(r"(\d+(?:\.\d*)?)ms", text):
+        length = float(match[1]) / 1000
+    elif match := re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?", text):
+        hours, minutes, rest = (float(part or 0) for part in match.groups())
+        length = 3600 * hours + 60 * minutes + rest
+    if length > LONGEST_TIME:
         raise click.BadParameter(f"{text!r} is no time; write 40ms, seconds, MM:SS or H:MM:SS")
-    hours, minutes, rest = (float(part or 0) for part in match.groups())
-    return 3600 * hours + 60 * minutes + rest
+    return length
 
 
 def printable(name: str) -> str:

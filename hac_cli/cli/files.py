@@ -176,8 +176,6 @@ def writing(target: str | None, force: bool) -> Iterator[str | BinaryIO]:
         if target is None:
             if sys.stdout is None:
                 raise OutputError("is closed; name a file", "standard output")
-            with contextlib.suppress(OSError):
-                os.set_blocking(1, True)  # whoever left it otherwise: a full pipe is to be waited for
             yield sys.stdout.buffer
         elif _is_stream(target):
             with Path(target).open("wb") as stream:

@@ -24,6 +24,8 @@ def test_a_part(call, folder, talk_hac):
     assert frames_of("part.wav") == TALK_RATE // 4
     assert call("decompress", talk_hac, "rest.wav", "--start", "0:0:1")[0] == 0
     assert frames_of("rest.wav") == TALK_SAMPLES - TALK_RATE
+    assert call("decompress", talk_hac, "digits.wav", "--start", "0.25000000000000000000001")[0] == 0
+    assert frames_of("digits.wav") == TALK_SAMPLES - TALK_RATE // 4
     code, _, errors = call("decompress", talk_hac, "none.wav", "--start", "2")
     assert (code, errors) == (2, "hac: the recording ends at 1.008 s, before that start\n")
     for wrong in ("-1", "x", "1:2:3:4", "", 400 * "9"):
