@@ -14,6 +14,7 @@ SPEECH_LEVEL = 79.0  # dB SPL of a signal of unit RMS, the listening level of P.
 EXPONENT = 0.23  # Zwicker's
 SONES = 0.187  # of P.862, so that its weights of the two disturbances hold
 QUIET = 1e4  # 40 dB SPL, added to powers before they are made equal: silence is not lifted to speech
+FAINT, MOST_FILTERED = 1e3, 100.0  # 30 dB SPL, below which a band's mean asks for no filter; 20 dB
 EPSILON = 1e-9
 ASYMMETRIC, SYMMETRIC = 0.0309, 0.1  # what each disturbance takes from 4.5, the best raw score
 
@@ -40,13 +41,25 @@ def hearing_threshold() -> Tensor:
     return (10 ** (decibels / 10)).float()
 
 
+def levelled(powers: Tensor, model: Tensor) -> Tensor:
+    """``powers`` with each clip's mean made that of ``model``, both ``[B, steps, bands]``."""
+    total, meant = (p.sum(-1).mean(-1) + QUIET for p in (powers, model))
+    return powers * (meant / total)[:, None, None]
+
+
+def filtered(powers: Tensor, model: Tensor) -> Tensor:
+    """``powers`` with the mean of each clip's bands made that of ``model``, within 20 dB."""
+    mean, meant = (p.mean(1, keepdim=True) + FAINT for p in (powers, model))
+    return powers * (meant / mean).clamp(1 / MOST_FILTERED, MOST_FILTERED)
+
+
 class LoudnessLoss(nn.Module):
     """Points of the raw PESQ score that the output loses against the target (ITU-T P.862; Rix et al., 2001).
 
     Powers in Bark bands become loudness in sones (Zwicker). Differences of loudness count where they are not masked,
-    and once more where power was added, which is heard more than what is missing. As in P.862 the clip's level doesn't
-    matter, or playing softer would be the way to add less. Other than P.862 it expects signals that are aligned, goes
-    on to 12 kHz, and forgives neither filtering nor changes of level within a clip.
+    and once more where power was added, which is heard more than what is missing. As in P.862 neither the clip's level nor
+    its mean spectrum matters, or to be soft or dull would be the way to add less. Other than P.862 it expects
+    signals that are aligned, goes on to 12 kHz, and doesn't forgive changes of level within a clip.
     """
 
     taper: Tensor
@@ -77,10 +90,10 @@ class LoudnessLoss(nn.Module):
         y = self.powers(output)
         with torch.no_grad():
             x = self.powers(target)
-            heard = self.loudness(x)
-            total = x.sum(-1).mean(-1) + QUIET
             weight = ((x.sum(-1) + 1e5) / 1e7) ** 0.04
-        y = y * (total / (y.sum(-1).mean(-1) + QUIET))[:, None, None]
+        x = filtered(x, levelled(y, x))
+        y = levelled(y, x)
+        heard = self.loudness(x)
         loud = self.loudness(y)
         masked = 0.25 * torch.minimum(loud, heard)
         disturbance = ((loud - heard).abs() - masked).clamp_min(0)
