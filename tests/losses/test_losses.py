@@ -361,3 +361,12 @@ def test_the_loudness_loss_hears_what_is_added_more_than_what_is_missing_and_mas
     assert loss(1.05 * low + 0.1 * high, low + 0.1 * high) < 0.01 * added  # hidden below a quarter of the loudness
     assert loss(low + 1e-4 * high, low) < 1e-3  # below the threshold of hearing
     assert loss(0.5 * low + 0.05 * high, low + 0.1 * high) < 0.01 * added  # softer as a whole
+
+
+def test_the_loudness_loss_forgives_a_filter_that_stays_and_not_one_that_changes():
+    torch.manual_seed(0)
+    hiss, other = torch.randn(2, 1, 24_000)
+    dull = 0.5 * hiss + 0.5 * hiss.roll(1, 1)
+    loss = LoudnessLoss()
+    assert loss(dull, hiss) < 0.01 * loss(other, hiss)
+    assert loss(torch.cat([dull[:, :12_000], hiss[:, 12_000:]], 1), hiss) > 0.3 * loss(other, hiss)
