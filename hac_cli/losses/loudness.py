@@ -57,8 +57,8 @@ class LoudnessLoss(nn.Module):
     """Points of the raw PESQ score that the output loses against the target (ITU-T P.862; Rix et al., 2001).
 
     Powers in Bark bands become loudness in sones (Zwicker). Differences of loudness count where they are not masked,
-    and once more where power was added, which is heard more than what is missing. As in P.862 neither the clip's level nor
-    its mean spectrum matters, or to be soft or dull would be the way to add less. Other than P.862 it expects
+    and once more where power was added, which is heard more than what is missing. As in P.862 neither the clip's level
+    nor its mean spectrum matters, or to be soft or dull would be the way to add less. Other than P.862 it expects
     signals that are aligned, goes on to 12 kHz, and doesn't forgive changes of level within a clip.
     """
 
