@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hac_cli.audio import ByteSource, ByteTarget, Source, Target, refuse_same_file
-from hac_cli.container import CODEC_SAMPLE_RATE, Header, Reader, Writer, needed_version
+from hac_cli.container import CODEC_SAMPLE_RATE, VERSION, Header, Reader, Writer
 from hac_cli.errors import HacError, OutputError, UsageError
 from hac_cli.player import Window
 from hac_cli.predictors import for_header, open_reader
@@ -132,8 +132,7 @@ def _kind(header: Header) -> tuple[object, ...]:
 def _new_writer(sink: ByteTarget, like: Reader) -> Writer:
     """A file like another one, but for its length, which is not known yet, and for what nobody here knows of it."""
     tags, predictor = like.read_metadata(), for_header(like.header)
-    version = needed_version(predictor is not None, bool(tags), like.header.compact)
-    header = dataclasses.replace(like.header, total_samples=None, compatible_flags=0, version=version)
+    header = dataclasses.replace(like.header, total_samples=None, compatible_flags=0, version=VERSION)
     writer = Writer(sink, header, predictor)
     writer.write_metadata(tags)
     return writer

@@ -71,7 +71,7 @@ class Player:
         """The window's samples, ``[channels, n]``, as they come. Raises CorruptError and UsageError."""
         first_block, position = self._find_start(window.start)
         self.reader.skip_blocks(first_block)
-        if self.reader.frames_passed < first_block * self.header.frames_per_block:  # damaged, or a start behind the end
+        if self.reader.frames_passed != first_block * self.header.frames_per_block:  # late, damaged, or behind the end
             position = self.reader.frames_passed * self.header.hop_length * self.header.sample_rate // CODEC_SAMPLE_RATE
         self._stream.begin_at(self.reader.frames_passed)
         self._fader.position = self.reader.frames_passed * self.header.hop_length

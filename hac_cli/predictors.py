@@ -27,9 +27,9 @@ def for_header(header: Header) -> Predictor | None:
     return None
 
 
-def open_reader(file: Readable, on_damage: Callable[[Damage], None] | None = None) -> Reader:
+def open_reader(file: Readable, on_damage: Callable[[Damage], None] | None = None, live: bool = False) -> Reader:
     """A reader that gives tokens. Raises CorruptError for the header, ModelError if the predictor is not installed."""
-    reader = Reader(file, on_damage, for_header)
+    reader = Reader(file, on_damage, for_header, live)
     if not reader.gives_tokens:
         released.find_for_file(reader.header.model_id, reader.header.weights_digest)
         raise ModelError("was made with another predictor of its model; use the version of hac-cli that made it")

@@ -25,7 +25,7 @@ from hac_cli.audio import (
     to_mono,
 )
 from hac_cli.codec import decoder_stream, encoder_stream, searching_stream
-from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Writer, needed_version, samples_at_end
+from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, VERSION, Damage, Header, Writer, samples_at_end
 from hac_cli.errors import UsageError
 from hac_cli.model import released
 from hac_cli.model.engine import DEFAULT_ENGINE
@@ -135,7 +135,7 @@ def compress(
             predictor_digest=predictor.digest if predictor else None,
             total_samples=reader.samples_expected,
             compact=live,
-            version=needed_version(predictor is not None, bool(metadata and reader.tags), live),
+            version=VERSION,
         )
         writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(sink))), header, predictor)
         stream: EncoderStream | SearchingStream
@@ -202,7 +202,8 @@ def decompress(
         total = _exact_samples(source)
         damages: list[Damage] = []
         heard_once = live and not file.seekable()
-        reader = predictors.open_reader(file, damages.append if recover or heard_once else None)
+        reader = predictors.open_reader(file, damages.append if recover or heard_once else None,
+                                        live=heard_once and not recover)  # fmt: skip
         header = reader.header
         chosen = released.find_for_file(header.model_id, header.weights_digest)
         chosen.check_layout(header.bits_per_token, header.tokens_per_frame, header.hop_length, header.pre_skip)

@@ -50,7 +50,8 @@ def decompress(
     `hac info` tells.
 
     With --live a stream that Ctrl-C ends is kept in OUT as far as it came; the exit code is 130. One that is damaged or
-    breaks off is heard and kept, too, as with --recover, but ends where it broke off.
+    breaks off is heard and kept, too, as with --recover, but ends where it broke off; one whose beginning was missed is
+    heard from the next copy of its header on.
 
     With --recover a damaged file gives its full length, too, with silence where it is damaged; the exit code is 5, and
     the places are named.
@@ -65,7 +66,8 @@ def decompress(
         files.writing(plan.target, force) as sink,
         files.reading(plan.source) as stream,
     ):
-        progress_bar = _progress(console, plan.source_name, stream, whole=not start and duration is None)
+        progress_bar = _progress(console, plan.source_name, stream, whole=not start and duration is None,
+                                 recover=recover)  # fmt: skip
         from hac_cli import recordings
 
         with progress_bar as progress:
@@ -95,7 +97,9 @@ def decompress(
         raise CorruptError(result.shortcoming, plan.source_name)
 
 
-def _progress(console: Console, name: str, stream: BinaryIO, whole: bool) -> AbstractContextManager[Advance | None]:
+def _progress(
+    console: Console, name: str, stream: BinaryIO, whole: bool, recover: bool
+) -> AbstractContextManager[Advance | None]:
     """Looks at the header first, where the stream can be turned back: its errors come before the network is loaded."""
     if not stream.seekable():
         return nullcontext()
@@ -103,7 +107,7 @@ def _progress(console: Console, name: str, stream: BinaryIO, whole: bool) -> Abs
     from hac_cli.model import released
 
     start = stream.tell()
-    header = Reader(stream).header
+    header = Reader(stream, (lambda _: None) if recover else None).header
     released.find_for_file(header.model_id, header.weights_digest)
     stream.seek(start)
     return console.progress(name, header.total_samples if whole else None, header.sample_rate)

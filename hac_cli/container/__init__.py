@@ -14,7 +14,7 @@ from hac_cli.container.registry import (
     PAYLOAD_CODINGS,
     PREDICTED,
     RAW,
-    needed_version,
+    VERSION,
 )
 from hac_cli.container.summary import Summary
 from hac_cli.container.verify import Report, samples_at_end, verify
@@ -27,6 +27,7 @@ __all__ = [
     "PAYLOAD_CODINGS",
     "PREDICTED",
     "RAW",
+    "VERSION",
     "Block",
     "Damage",
     "Header",
@@ -35,7 +36,6 @@ __all__ = [
     "Report",
     "Summary",
     "Writer",
-    "needed_version",
     "samples_at_end",
     "verify",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from hac_cli.container.blocks import (
     BLOCK_HEADER_SIZE,
@@ -18,22 +19,52 @@ from hac_cli.container.blocks import (
     find_number,
     length_fits,
     possible_numbers,
+    unpack_header_copy,
 )
-from hac_cli.container.header import read_header
+from hac_cli.container.header import Header, header_crc, read_header
 from hac_cli.container.source import Readable, Source
 from hac_cli.errors import CorruptError, HacError
+
+SEARCHED = 1 << 20  # bytes in which a copy of the header is looked for
 
 
 class Truncated(CorruptError):
     """The file ends where a block should."""
 
 
-class BlockSource(Source):
-    """Reads the header at once. The constructor raises CorruptError where none stands that can be read here."""
+class HeaderCopy(NamedTuple):
+    """A copy of the header in front of data block ``number``, ``offset`` bytes from the beginning."""
 
-    def __init__(self, stream: Readable) -> None:
+    header: bytes
+    number: int
+    offset: int
+
+
+class BlockSource(Source):
+    """Reads the header at once. The constructor raises CorruptError where none stands that can be read here; with
+    ``search``, only if there is no copy of it in the first MiB either, all of which is kept. ``copy``: the one that was
+    found in its stead; nothing is taken then."""
+
+    def __init__(self, stream: Readable, search: bool = False) -> None:
         super().__init__(stream)
-        self.header, self._header_crc = read_header(self)
+        self.copy: HeaderCopy | None = None
+        try:
+            self.header, self._header_crc = read_header(self)
+        except CorruptError:
+            self.copy = self._find_copy() if search else None
+            if not self.copy:
+                raise
+            self.header, self._header_crc = Header.unpack(self.copy.header), header_crc(self.copy.header)
+
+    def _find_copy(self) -> HeaderCopy | None:
+        offset = -1
+        while (offset := self.find(SYNC, offset + 1, SEARCHED)) >= 0:
+            with contextlib.suppress(CorruptError):
+                block = BlockHeader.unpack(self._bytes(offset, BLOCK_HEADER_SIZE))
+                if block.holds_header and (found := unpack_header_copy(self._bytes(offset, block.block_size))):
+                    Header.unpack(found[0])
+                    return HeaderCopy(*found, offset)
+        return None
 
     def block_header(self, offset: int = 0) -> BlockHeader:
         """That of the block that begins ``offset`` bytes from here. Raises as ``whole_block``."""
@@ -64,7 +95,7 @@ class BlockSource(Source):
 
     def _bytes(self, offset: int, size: int) -> bytes:
         """``size`` bytes, ``offset`` from here."""
-        data = self.peek(offset + size)[offset:]
+        data = self.peek(size, offset)
         if len(data) < size:
             raise Truncated("truncated")
         return data

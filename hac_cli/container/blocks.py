@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from hac_cli.container.coding import pack_coded
-from hac_cli.container.header import Header
+from hac_cli.container.header import HEADER_SIZE, MAX_HEADER_SIZE, Header, header_crc
 from hac_cli.container.packing import TokenDigest, pack_raw
 from hac_cli.container.predictor import Predictor
 from hac_cli.errors import CorruptError
@@ -26,6 +26,7 @@ DATA = 0x01
 END = 0x02
 SKIPPABLE = 0x80
 _KIND_BITS = 0x8F  # the rest of the byte, bits 4 to 6, are flags
+HEADER_COPY = SKIPPABLE | 0x03
 CODED = 0x20  # flag of a data block: the payload is coded as the header says, not raw
 SHORT = 0x10  # flag of a data block: fewer frames than usual, counted by the payload's first two bytes
 
@@ -78,6 +79,10 @@ class BlockHeader(NamedTuple):
     @property
     def skippable(self) -> bool:
         return bool(self.tag & SKIPPABLE)
+
+    @property
+    def holds_header(self) -> bool:
+        return self.tag == HEADER_COPY and HEADER_SIZE <= self.length - _U32.size <= MAX_HEADER_SIZE
 
     @property
     def size(self) -> int:
@@ -157,6 +162,18 @@ def split_data(block: BlockHeader, payload: bytes, header: Header) -> tuple[int,
     return frames, payload[_U16.size :]
 
 
+def pack_header_copy(header: bytes, number: int) -> bytes:
+    """A block with a copy of the header's bytes, in front of data block ``number``."""
+    return pack_block(header_crc(header), number, HEADER_COPY, _U32.pack(number) + header)
+
+
+def unpack_header_copy(block: bytes) -> tuple[bytes, int] | None:
+    """Header and number of a whole block that ``holds_header``; None where it is damaged."""
+    payload = block[BLOCK_HEADER_SIZE:-CRC_SIZE]
+    header, number = payload[_U32.size :], _U32.unpack_from(payload)[0]
+    return None if find_number(header_crc(header), block, [number]) is None else (header, number)
+
+
 class End(NamedTuple):
     """Payload of the end block; ``samples`` per channel at the original rate."""
 
@@ -192,8 +209,8 @@ def possible_numbers(block: BlockHeader, payload: bytes, due: int) -> range:
     if block.compact:
         return range(due + ((block.number_low - due) & 0xFF), min(due + MAX_COMPACT_GAP, MAX_BLOCKS), 1 << 8)
     first = due + ((block.number_low - due) & 0xFFFF)
-    if block.kind == END:
-        first = End.unpack(payload).data_blocks
+    if block.kind == END or block.tag == HEADER_COPY:
+        first = End.unpack(payload).data_blocks if block.kind == END else _U32.unpack_from(payload)[0]
         agrees = first & 0xFFFF == block.number_low and first >= due
         return range(first, first + agrees)
     return range(first, min(first + MAX_GAP, MAX_BLOCKS), 1 << 16)
@@ -206,4 +223,6 @@ def length_fits(block: BlockHeader, header: Header) -> bool:
         most = header.raw_size(header.frames_per_block - short)
         least = 0 if block.flags & CODED else 1 if short else most
         return least <= block.length - _U16.size * short <= most - bool(block.flags & CODED)
+    if block.tag == HEADER_COPY:
+        return block.holds_header
     return block.kind != END or block.length == END_SIZE

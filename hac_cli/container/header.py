@@ -21,7 +21,7 @@ from hac_cli.errors import CorruptError, UsageError
 
 MAGIC = b"\x89HAC"
 MAX_FRAMES_PER_BLOCK = 4096
-HEADER_SIZE = 44
+HEADER_SIZE, MAX_HEADER_SIZE = 44, 255
 MAX_PAYLOAD = 0xFFFF - 2  # a short block's payload needs two more bytes, and its length field has 16 bits
 DIGEST_SIZE = 8
 
@@ -161,7 +161,7 @@ class Header:
         if len(data) < HEADER_SIZE or len(data) != data[5]:
             raise CorruptError("truncated: it ends inside its header")
         if zlib.crc32(data[: -_CRC.size]) != header_crc(data):
-            raise CorruptError("the header is damaged: checksum mismatch")
+            raise CorruptError("the header is damaged: checksum mismatch; hac decompress --recover looks for a copy of it")
         (
             _, version, _, compatible_flags, incompatible_flags, sample_rate,
             channels, bits_per_token, tokens_per_frame, payload_coding,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from hac_cli.container.block_source import BlockSource, Truncated
-from hac_cli.container.blocks import CODED, DATA, END, SHORT, BlockHeader, End, split_data
+from hac_cli.container.blocks import CODED, DATA, END, HEADER_COPY, SHORT, BlockHeader, End, split_data
 from hac_cli.container.header import MAGIC, Header
 from hac_cli.container.metadata import METADATA, unpack_metadata
 from hac_cli.container.packing import TokenDigest
@@ -39,7 +39,8 @@ class Reader:
     before it were good, but only reaching the end proves that none of another file is among them.
 
     Tolerant, with it: reading goes on at the next good block, and each gap is handed to ``on_damage`` before the
-    block behind it is given; nothing raises once the header is read. ``summary`` stays None without an end block.
+    block behind it is given; nothing raises once the header, or a copy of it, is read. ``summary`` stays None without
+    an end block. With ``live``, a stream without its header is read from the first copy on: somebody listens in.
 
     ``predictor`` finds the one that the header names, which tokens of payload coding 1 need; without it, or where it
     gives None, such blocks are checked, but for their tokens: quick, and enough to know what a file holds.
@@ -55,8 +56,9 @@ class Reader:
         source: Readable,
         on_damage: Callable[[Damage], None] | None = None,
         predictor: Callable[[Header], Predictor | None] | None = None,
+        live: bool = False,
     ) -> None:
-        self._source = BlockSource(source)
+        self._source = BlockSource(source, search=on_damage is not None)
         self.header = self._source.header
         coded = self.header.predictor_digest is not None
         self._predictor = predictor(self.header) if predictor and coded else None
@@ -73,6 +75,14 @@ class Reader:
         self._whole = True  # no block was passed over, nothing was reported
         self._ended = False
         self._digest = TokenDigest()
+        self._reason = ""  # why the block to come was not found in its place
+        if copy := self._source.copy:
+            self._reason = "the header is damaged or missing; a copy of it was read"
+            if live:
+                self._source.skip(copy.offset)
+                self._pass_to(copy.number)
+                start = self._position * self.header.frame_seconds
+                self._reason = f"heard from {start:.1f} s on, by a copy of its header"
 
     @property
     def frames_passed(self) -> int:
@@ -89,28 +99,28 @@ class Reader:
         return self._source.consumed
 
     def __iter__(self) -> Iterator[Block]:
-        reason = ""  # why the block to come was not found in its place
         while not self._ended:
             try:
                 found = self._parse()
                 if self._on_damage is None and found.number != self._next:
                     raise _Missing("missing")
             except CorruptError as error:
-                reason = reason or error.message
+                self._reason = self._reason or error.message
                 if self._on_damage is None:
                     self._ended = True
                     raise CorruptError(f"{self._describe(error)}; hac decompress --recover gets over it") from None
                 if not self._source.skip_to_sync():
                     self._ended = True
-                    self._report(Damage(self._position, None, f"{reason}; no end block"))
+                    self._report(Damage(self._position, None, f"{self._reason}; no end block"))
                 continue
             self._source.skip(found.block.block_size)
             if found.number > self._next:
-                reason = reason or "missing"
+                self._reason = self._reason or "missing"
+                if found.block.tag == HEADER_COPY:  # which tells the whole number
+                    self._close_gap(found)
             if found.content is None:
                 continue  # the next data or end block tells how much is missing
-            self._close_gap(found, reason)
-            reason = ""
+            self._close_gap(found)
             if isinstance(found.content, End):
                 self._finish(found.content)
             else:
@@ -179,15 +189,16 @@ class Reader:
             return Block(number, frames, coded, self._unpacker.tokens(payload, frames, coded, behind))
         raise CorruptError(f"its type 0x{block.tag:02x} is not known: made by a newer HAC; update")
 
-    def _close_gap(self, found: _Found, reason: str) -> None:
+    def _close_gap(self, found: _Found) -> None:
         """Report what lies between the last good block and this one, if anything does."""
         start = self._position
         if isinstance(found.content, End):
             start = found.content.frames(self.header)
         elif found.number > self._next:
             start = found.number * self.header.frames_per_block
-        if reason:
-            self._report(Damage(self._position, start - self._position, reason))
+        if self._reason:
+            self._report(Damage(self._position, start - self._position, self._reason))
+            self._reason = ""
         self._next, self._position = found.number, start
 
     def _take(self, block: Block) -> Block:

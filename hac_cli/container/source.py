@@ -32,20 +32,33 @@ class Source:
         self._ahead = bytearray()  # read, not yet skipped
         self.consumed = 0
 
-    def peek(self, size: int) -> bytes:
-        """The next ``size`` bytes without taking them; fewer only where the stream ends."""
+    def peek(self, size: int, offset: int = 0) -> bytes:
+        """``size`` bytes, ``offset`` from here, without taking them; fewer only where the stream ends."""
+        self._fill(offset + size)
+        return bytes(self._ahead[offset : offset + size])
+
+    def _fill(self, size: int) -> bool:
         while len(self._ahead) < size:
             data = self._stream.read(size - len(self._ahead))
             if not data:
-                break
+                return False
             self._ahead += data
-        return bytes(self._ahead[:size])
+        return True
 
     def skip(self, size: int) -> None:
         """Take ``size`` bytes that were peeked at."""
         assert size <= len(self._ahead)
         del self._ahead[:size]
         self.consumed += size
+
+    def find(self, pattern: bytes, start: int, most: int) -> int:
+        """How many bytes from here, from ``start`` on, the next ``pattern`` stands; -1: not within ``most``. Nothing is
+        taken, nor read beyond it."""
+        while (found := self._ahead.find(pattern, start)) < 0:
+            start = max(start, len(self._ahead) - len(pattern) + 1)
+            if start > most or not self._fill(start + len(pattern)):
+                return -1
+        return found if found <= most else -1
 
     def skip_to(self, pattern: bytes, step: int) -> bool:
         """Take at least one byte, then all before the next ``pattern``; False: the stream ended without one.

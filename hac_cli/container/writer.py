@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.container.blocks import END, MAX_BLOCKS, MOST_COMPACT, SHORT, End, pack_block, pack_data
+from hac_cli.container.blocks import END, MAX_BLOCKS, MOST_COMPACT, SHORT, End, pack_block, pack_data, pack_header_copy
 from hac_cli.container.header import Header, header_crc
 from hac_cli.container.metadata import METADATA, pack_metadata
 from hac_cli.container.packing import TokenDigest
@@ -17,9 +18,13 @@ from hac_cli.container.source import Writable
 from hac_cli.container.summary import Summary
 from hac_cli.errors import UsageError
 
+COPY_SECONDS, LIVE_COPY_SECONDS = 64, 8
+"""So often the header is written again, for those who find the first one damaged, or come later."""
+
 
 class Writer:
-    """Writes header, data blocks as they fill, and the end block, flushing the sink after each.
+    """Writes header, data blocks as they fill, copies of the header between them, and the end block, flushing the sink
+    after each.
 
     Payload coding 1 needs the predictor whose digest the header holds. A file is whole only after :meth:`finish`;
     leave it out on an error, and readers see a truncated file.
@@ -41,7 +46,9 @@ class Writer:
         self._digest = TokenDigest()
         self._open = True  # false once finished, or when the sink failed halfway through a block
         data = header.pack()
-        self._header_crc = header_crc(data)
+        self._header_bytes, self._header_crc = data, header_crc(data)
+        block_seconds = header.frames_per_block * header.frame_seconds
+        self._blocks_a_copy = math.ceil((LIVE_COPY_SECONDS if header.compact else COPY_SECONDS) / block_seconds)
         self._emit(data)
 
     def write_metadata(self, tags: Mapping[str, str]) -> None:
@@ -101,6 +108,8 @@ class Writer:
         tokens = self._pending[:, : self._pending_frames]
         tag, payload = pack_data(tokens, self.header, self._predictor)
         self._digest.update(tokens)
+        if self.blocks and self.blocks % self._blocks_a_copy == 0:
+            self._emit(pack_header_copy(self._header_bytes, self.blocks))
         compact = self.header.compact and not tag & SHORT and len(payload) <= MOST_COMPACT
         self._emit(pack_block(self._header_crc, self.blocks, tag, payload, compact))
         self.payload_bytes += len(payload)

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 
+import numpy as np
 import pytest
 import soundfile
 from cli_tools import TALK_RATE, TALK_SAMPLES, make_hac
@@ -48,6 +49,22 @@ def test_recover(call, folder):
     assert frames_of("cut.wav") == 31_000
     make_hac(folder / "good.hac", samples=31_000)
     assert call("decompress", "-q", "--recover", "good.hac", "good.wav") == (0, "", "")
+
+
+@pytest.mark.parametrize("name", ["hurt.hac", "-"])
+def test_recover_a_file_whose_header_is_damaged(name, call, hac, folder):
+    data = bytearray(make_hac(folder / "long.hac", frames=5400, frames_per_block=300).read_bytes())
+    assert call("decompress", "long.hac", "whole.wav")[0] == 0
+    data[5] ^= 4
+    (folder / "hurt.hac").write_bytes(data)
+    code, _, told = call("decompress", "hurt.hac", "none.wav")
+    assert code == 5 and "the header is damaged" in told
+    done = hac("decompress", "--recover", name, "again.wav", input=bytes(data), text=False)
+    assert done.returncode == 5 and b"(the header is damaged or missing; a copy of it was read)" in done.stderr
+    again, whole = (soundfile.read(name, dtype="int16")[0] for name in ("again.wav", "whole.wav"))
+    assert np.array_equal(again, whole)
+    code, out, _ = call("verify", "hurt.hac")
+    assert code == 5 and "nothing is lost there: the header is damaged" in out
 
 
 def test_what_is_there_of_days_is_recovered(call, folder):

@@ -212,6 +212,20 @@ def test_a_damaged_live_stream_goes_on(hac):
     assert len(hurt.stdout) == len(whole.stdout) == len(pcm)
 
 
+def test_whoever_comes_late_to_a_live_stream_hears_it_from_the_next_copy_of_the_header_on(hac):
+    live = ("--live", "--raw", "24000:1:s16", "-", "-")
+    pcm = np.random.default_rng(1).integers(-3000, 3000, 12 * 24_000, "<i2").tobytes()
+    stream = hac("compress", *live, input=pcm, text=False).stdout
+    whole = hac("decompress", *live, input=stream, text=False)
+    late = hac("decompress", *live, input=stream[1000:], text=False)
+    assert (whole.returncode, late.returncode) == (0, 5)
+    assert b"heard from 8.0 s on, by a copy of its header" in late.stderr
+    first = 8 * 24_000
+    assert len(late.stdout) == len(whole.stdout) - 2 * first
+    heard, meant = (np.frombuffer(x, "<i2").astype(float) for x in (late.stdout, whole.stdout[2 * first :]))
+    assert np.corrcoef(heard[48_000:], meant[48_000:])[0, 1] > 0.999
+
+
 def test_an_input_that_does_not_block(start_hac, folder):
     reader, writer = os.pipe()
     os.set_blocking(reader, False)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 import zlib
 from pathlib import Path
 
 MAGIC = bytes.fromhex("89484143")
 SYNC = bytes.fromhex("f5b1")
-DATA, END, SKIPPABLE, METADATA = 1, 2, 0x80, 0x81
+DATA, END, SKIPPABLE, METADATA, HEADER_COPY = 1, 2, 0x80, 0x81, 0x83
 
 
 class Invalid(Exception):
@@ -35,9 +36,9 @@ def number_at(data: bytes, offset: int, size: int) -> int:
 def crc8(data: bytes) -> int:
     crc = 0
     for byte in data:
-        for bit in range(7, -1, -1):
-            carry = (crc >> 7) ^ (byte >> bit & 1)
-            crc = (crc << 1 & 0xFF) ^ (0x07 if carry else 0)
+        crc ^= byte
+        for _ in range(8):
+            crc = crc << 1 ^ (0x107 if crc & 0x80 else 0)
     return crc
 
 
@@ -107,8 +108,8 @@ class Block:
         self.end = offset + front + self.length + back
         need(self.end <= len(data), "truncated")
         self.payload = data[offset + front : self.end - back]
-        if self.type == END:
-            number = number_at(self.payload, 8, 4)
+        if self.type in (END, HEADER_COPY):
+            number = number_at(self.payload, 8 if self.type == END else 0, 4)
             possible = number == due or (tolerant and number > due)
             numbers = range(number, number + (possible and number % step == low))
         covered = header.crc.to_bytes(4, "little") + data[offset : self.end - back]
@@ -124,13 +125,12 @@ class Block:
             short, coded = self.type >> 4 & 1, self.type >> 5 & 1
             most = header.raw_size(header.frames_per_block - short)
             return (0 if coded else 1 if short else most) + 2 * short, most - coded + 2 * short
+        if self.type == HEADER_COPY:
+            return 48, 259
         return (22, 22) if self.type & 0x8F == END else (0, 65535)
 
 
-POINTS = [
-    22, 36, 60, 98, 162, 267, 439, 720, 1179, 1921, 3108, 4971, 7812, 11955, 17625, 24743, 32768,
-    40793, 47911, 53581, 57724, 60565, 62428, 63615, 64357, 64816, 65097, 65269, 65374, 65438, 65476, 65500, 65514,
-]  # fmt: skip
+POINTS = [min(max(round(65536 / (1 + math.exp(8 - i / 2))), 22), 65514) for i in range(33)]
 
 
 class Predictor:
@@ -205,9 +205,9 @@ def tokens_of(header: Header, block: Block, predictor: Predictor | None) -> list
 class File:
     """What has been decoded: the tokens of each data block, by its number, and the end block's values."""
 
-    def __init__(self, data: bytes, predictor: Predictor | None) -> None:
+    def __init__(self, data: bytes, predictor: Predictor | None, header: Header) -> None:
         self.data = data
-        self.header = Header(data)
+        self.header = header
         self.predictor = predictor
         self.metadata: dict[str, str] = {}
         same = predictor is not None and predictor.digest == self.header.fields["predictor_digest"]
@@ -226,6 +226,8 @@ class File:
         if block.type & SKIPPABLE:
             if block.type == METADATA and not self.metadata:
                 self.read_metadata(block.payload)
+            if block.type == HEADER_COPY and block.number > self.next:
+                self.next, self.frames = block.number, block.number * self.header.frames_per_block
             return block.end
         if block.type == END:
             self.finish(block)
@@ -262,7 +264,7 @@ class File:
 
 def decode(data: bytes, predictor: Predictor | None = None) -> File:
     """The strict decoder: raises Invalid at anything that is wrong."""
-    file = File(data, predictor)
+    file = File(data, predictor, Header(data))
     offset = file.header.size
     while file.samples is None:
         offset = file.take(offset)
@@ -272,10 +274,25 @@ def decode(data: bytes, predictor: Predictor | None = None) -> File:
     return file
 
 
+def copied_header(data: bytes) -> Header:
+    """That of the first good copy."""
+    start = data.find(SYNC)
+    while start >= 0:
+        try:
+            block = Block(header := Header(data[start + 12 :]), data, start, 0, tolerant=True)
+            need(block.type == HEADER_COPY and block.length == 4 + header.size, "no copy")
+            return header
+        except Invalid:
+            start = data.find(SYNC, start + 1)
+    raise Invalid("no header")
+
+
 def recover(data: bytes, predictor: Predictor | None = None) -> File:
     """The tolerant decoder of section 10: raises Invalid only for the header; samples stay None without an end."""
-    file = File(data, predictor)
-    offset = file.header.size
+    try:
+        file, offset = File(data, predictor, header := Header(data)), header.size
+    except Invalid:
+        file, offset = File(data, predictor, copied_header(data)), 0
     while file.samples is None and offset >= 0:
         try:
             offset = file.take(offset, tolerant=True)

@@ -29,7 +29,7 @@ from container_files import (
 )
 
 from hac_cli.container import Header
-from hac_cli.container.blocks import CODED, DATA, END, SHORT, End, pack_block
+from hac_cli.container.blocks import CODED, DATA, END, SHORT, End, pack_block, pack_header_copy
 from hac_cli.container.header import header_crc
 from hac_cli.container.metadata import METADATA, pack_metadata
 from hac_cli.container.packing import payload_order
@@ -64,6 +64,10 @@ def valid() -> dict[str, tuple[str, bytes]]:
 
     def join(*first: bytes) -> bytes:
         return b"".join([head, *first, *rest])
+
+    copied = [head]
+    for number, block in enumerate(rest):
+        copied += [pack_header_copy(head, number), block]
 
     return {
         "mono": ("one channel, three whole blocks and a short one", FILE),
@@ -110,6 +114,7 @@ def valid() -> dict[str, tuple[str, bytes]]:
             make_file(CODED_HEADER, MIXED, 2560),
         ),
         "metadata": ("title, date and a comment in front of the tokens", join(metadata)),
+        "header-copies": ("a copy of the header in front of every block", b"".join(copied)),
         "coded-empty": ("payload coding 1 and no samples", coded(0)),
         "compact": ("compact blocks, coded and raw, and a short one", COMPACT),
         "compact-raw": ("compact blocks in a file of raw ones", speech(14, compact=True, version=0x12)),
@@ -190,6 +195,8 @@ def faulty() -> dict[str, tuple[str, bytes]]:
 
     far_compact = pack_block(compact_crc, 4097, DATA | CODED, compact_blocks[0][3:-3], compact=True)
     far_end = pack_block(compact_crc, 4098, END, End(2560, 4098, 4, bytes(8)).pack())
+    copies = [pack_header_copy(head, number) for number in range(4)]
+    far_copy = pack_header_copy(compact_head, 4097)
     longer = recoded(1, 0x21, zeros + bytes(7 - len(zeros)) + b"\1")
     stranger = split(speech(14, total_samples=2561))
     one_bit = split(speech(6, bits_per_token=1))
@@ -265,6 +272,27 @@ def faulty() -> dict[str, tuple[str, bytes]]:
             (raw_head := make_header(compact=True, version=0x12).pack())
             + pack_block(header_crc(raw_head), 0, DATA, b"12345", compact=True),
         ),
+        "compact-far-copy": (
+            "4096 blocks are missing in front of a copy of the header",
+            compacted(compact_blocks[0], far_copy, far_compact, far_end),
+        ),
+        "header-flip-copy": (
+            "one bit of the header is wrong; a copy of it is good",
+            flip(join(*blocks[:2], copies[2], *blocks[2:], end), 8 * 20 + 3),
+        ),
+        "header-lost": (
+            "all before the second block's end is missing, a copy of the header follows",
+            b"".join([copies[2][-5:], copies[2], *blocks[2:], end]),
+        ),
+        "header-two-copies": (
+            "the header is missing, one copy of it is damaged, the next is good",
+            b"".join([*blocks[:1], flip(copies[1], 100), blocks[1], copies[2], *blocks[2:], end]),
+        ),
+        "copy-flip": (
+            "one bit of a copy of the header is wrong",
+            join(blocks[0], flip(copies[1], 150), *blocks[1:], end),
+        ),
+        "copy-number": ("a copy of the header stands a block too early", join(blocks[0], copies[2], *blocks[1:], end)),
         "end-flag": ("a flag of the end block", join(*blocks, pack_block(crc, 4, END | SHORT, end[8:-4]))),
         "padding": ("padding that is not zero", changed(3, DATA | SHORT, blocks[3][8:-5] + b"\x80")),
         "raw-length": ("a payload one byte too long", changed(1, DATA, blocks[1][8:-4] + b"\0")),

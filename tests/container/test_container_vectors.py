@@ -135,7 +135,7 @@ def test_the_conformance_decoder_agrees_on_random_corruptions(whole):
 def test_the_conformance_decoder_stands_alone():
     source = DECODER.read_text(encoding="utf-8")
     assert set(re.findall(r"^(?:from|import) (\w+)", source, re.M)) - sys.stdlib_module_names == set()
-    assert len(source.splitlines()) < 300
+    assert len(source.splitlines()) < 320
     path = TESTS / "vectors" / "valid" / "one-sample.hac"
     done = subprocess.run([sys.executable, "-I", DECODER, path], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["samples"] == 1
