@@ -161,7 +161,7 @@ class Header:
         if len(data) < HEADER_SIZE or len(data) != data[5]:
             raise CorruptError("truncated: it ends inside its header")
         if zlib.crc32(data[: -_CRC.size]) != header_crc(data):
-            raise CorruptError("the header is damaged: checksum mismatch; hac decompress --recover looks for a copy of it")
+            raise CorruptError("the header is damaged: checksum mismatch; hac decompress --recover looks for a copy")
         (
             _, version, _, compatible_flags, incompatible_flags, sample_rate,
             channels, bits_per_token, tokens_per_frame, payload_coding,
