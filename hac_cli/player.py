@@ -42,6 +42,9 @@ class Window:
         first = round(start * sample_rate)
         return cls(first, None if duration is None else first + round(duration * sample_rate))
 
+    def later(self, samples: int) -> Window:
+        return Window(self.start + samples, None if self.stop is None else self.stop + samples)
+
     def samples(self, total: int | None) -> int | None:
         """How many samples of a recording of ``total`` are wanted, None if that can't be known."""
         ends = [end for end in (total, self.stop) if end is not None]
@@ -69,6 +72,8 @@ class Player:
 
     def audio(self, window: Window) -> Iterator[Audio]:
         """The window's samples, ``[channels, n]``, as they come. Raises CorruptError and UsageError."""
+        if late := self.reader.frames_passed:  # of somebody who listens in, whose times count from there
+            window = window.later(late * self.header.hop_length * self.header.sample_rate // CODEC_SAMPLE_RATE)
         first_block, position = self._find_start(window.start)
         self.reader.skip_blocks(first_block)
         if self.reader.frames_passed != first_block * self.header.frames_per_block:  # late, damaged, or behind the end

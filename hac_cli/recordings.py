@@ -25,7 +25,7 @@ from hac_cli.audio import (
     to_mono,
 )
 from hac_cli.codec import decoder_stream, encoder_stream, searching_stream
-from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, VERSION, Damage, Header, Writer, samples_at_end
+from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Writer, samples_at_end
 from hac_cli.errors import UsageError
 from hac_cli.model import released
 from hac_cli.model.engine import DEFAULT_ENGINE
@@ -135,7 +135,6 @@ def compress(
             predictor_digest=predictor.digest if predictor else None,
             total_samples=reader.samples_expected,
             compact=live,
-            version=VERSION,
         )
         writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(sink))), header, predictor)
         stream: EncoderStream | SearchingStream

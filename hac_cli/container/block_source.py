@@ -21,11 +21,11 @@ from hac_cli.container.blocks import (
     possible_numbers,
     unpack_header_copy,
 )
-from hac_cli.container.header import Header, header_crc, read_header
+from hac_cli.container.header import HEADER_SIZE, MAGIC, Header, header_crc, read_header, stands_intact
 from hac_cli.container.source import Readable, Source
 from hac_cli.errors import CorruptError, HacError
 
-SEARCHED = 1 << 20  # bytes in which a copy of the header is looked for
+SEARCHED, SEARCHED_LIVE = 1 << 20, 1 << 16  # bytes in which a copy of the header is looked for
 
 
 class Truncated(CorruptError):
@@ -41,30 +41,40 @@ class HeaderCopy(NamedTuple):
 
 
 class BlockSource(Source):
-    """Reads the header at once. The constructor raises CorruptError where none stands that can be read here; with
-    ``search``, only if there is no copy of it in the first MiB either, all of which is kept. ``copy``: the one that was
-    found in its stead; nothing is taken then."""
+    """Reads the header at once. The constructor raises CorruptError where none stands that can be read here, nor, if it
+    is damaged or missing, a copy of it in the next ``search`` bytes, all of which are kept. ``copy``: the one that was
+    found; nothing is taken then."""
 
-    def __init__(self, stream: Readable, search: bool = False) -> None:
+    def __init__(self, stream: Readable, search: int = 0) -> None:
         super().__init__(stream)
         self.copy: HeaderCopy | None = None
         try:
-            self.header, self._header_crc = read_header(self)
-        except CorruptError:
-            self.copy = self._find_copy() if search else None
-            if not self.copy:
+            self.header, self.header_crc = read_header(self)
+        except CorruptError as error:
+            if stands_intact(self):
                 raise
-            self.header, self._header_crc = Header.unpack(self.copy.header), header_crc(self.copy.header)
+            self.copy = self._find_copy(search) if search else None
+            if not self.copy:
+                raise CorruptError(error.message + self._advice(search)) from None
+            self.header, self.header_crc = Header.unpack(self.copy.header), header_crc(self.copy.header)
 
-    def _find_copy(self) -> HeaderCopy | None:
+    def _find_copy(self, most: int) -> HeaderCopy | None:
         offset = -1
-        while (offset := self.find(SYNC, offset + 1, SEARCHED)) >= 0:
+        while (offset := self.find(SYNC, offset + 1, MIN_BLOCK_SIZE + HEADER_SIZE, most)) >= 0:
             with contextlib.suppress(CorruptError):
                 block = BlockHeader.unpack(self._bytes(offset, BLOCK_HEADER_SIZE))
                 if block.holds_header and (found := unpack_header_copy(self._bytes(offset, block.block_size))):
                     Header.unpack(found[0])
                     return HeaderCopy(*found, offset)
         return None
+
+    def _advice(self, searched: int) -> str:
+        """What to say besides of a header that is damaged."""
+        if len(self.peek(1 + HEADER_SIZE)) <= HEADER_SIZE:
+            return ""
+        if searched:
+            return ", and no copy of its header is in it"
+        return "; hac decompress --recover looks for a copy of it" if self.peek(len(MAGIC)) == MAGIC else ""
 
     def block_header(self, offset: int = 0) -> BlockHeader:
         """That of the block that begins ``offset`` bytes from here. Raises as ``whole_block``."""
@@ -82,7 +92,7 @@ class BlockSource(Source):
             raise CorruptError("its length is impossible")
         data = self._bytes(offset, block.block_size)
         payload = data[block.size : -block.crc_size]
-        number = find_number(self._header_crc, data, possible_numbers(block, payload, due), block.crc_size)
+        number = find_number(self.header_crc, data, possible_numbers(block, payload, due), block.crc_size)
         if number is None:
             raise CorruptError("checksum mismatch")
         return block, number, payload

@@ -170,8 +170,9 @@ def pack_header_copy(header: bytes, number: int) -> bytes:
 def unpack_header_copy(block: bytes) -> tuple[bytes, int] | None:
     """Header and number of a whole block that ``holds_header``; None where it is damaged."""
     payload = block[BLOCK_HEADER_SIZE:-CRC_SIZE]
-    header, number = payload[_U32.size :], _U32.unpack_from(payload)[0]
-    return None if find_number(header_crc(header), block, [number]) is None else (header, number)
+    header, numbers = payload[_U32.size :], possible_numbers(BlockHeader.unpack(block[:BLOCK_HEADER_SIZE]), payload, 0)
+    number = find_number(header_crc(header), block, numbers)
+    return None if number is None else (header, number)
 
 
 class End(NamedTuple):

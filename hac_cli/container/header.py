@@ -15,6 +15,7 @@ from hac_cli.container.registry import (
     PAYLOAD_CODINGS,
     PREDICTED,
     RAW,
+    VERSION,
 )
 from hac_cli.container.source import Source
 from hac_cli.errors import CorruptError, UsageError
@@ -57,7 +58,7 @@ class Header:
     total_samples: int | None = None
     compatible_flags: int = 0
     compact: bool = False
-    version: int = LOWEST_VERSION
+    version: int = VERSION
 
     def __post_init__(self) -> None:
         limits = (
@@ -161,7 +162,7 @@ class Header:
         if len(data) < HEADER_SIZE or len(data) != data[5]:
             raise CorruptError("truncated: it ends inside its header")
         if zlib.crc32(data[: -_CRC.size]) != header_crc(data):
-            raise CorruptError("the header is damaged: checksum mismatch; hac decompress --recover looks for a copy")
+            raise CorruptError("the header is damaged: checksum mismatch")
         (
             _, version, _, compatible_flags, incompatible_flags, sample_rate,
             channels, bits_per_token, tokens_per_frame, payload_coding,
@@ -201,6 +202,15 @@ def header_crc(data: bytes) -> int:
     """The CRC-32 that a header's bytes end with; it is part of every block's checksum."""
     crc: int = _CRC.unpack(data[-_CRC.size :])[0]
     return crc
+
+
+def stands_intact(source: Source) -> bool:
+    """Whether a header stands at the front of a source, be it of a kind that is not known here."""
+    start = source.peek(6)
+    if len(start) < 6 or not start.startswith(MAGIC) or start[5] < HEADER_SIZE:
+        return False
+    data = source.peek(start[5])
+    return len(data) == start[5] and zlib.crc32(data[: -_CRC.size]) == header_crc(data)
 
 
 def read_header(source: Source) -> tuple[Header, int]:

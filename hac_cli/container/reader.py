@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from hac_cli.container.block_source import BlockSource, Truncated
+from hac_cli.container.block_source import SEARCHED, SEARCHED_LIVE, BlockSource, Truncated
 from hac_cli.container.blocks import CODED, DATA, END, HEADER_COPY, SHORT, BlockHeader, End, split_data
 from hac_cli.container.header import MAGIC, Header
 from hac_cli.container.metadata import METADATA, unpack_metadata
@@ -47,8 +47,8 @@ class Reader:
 
     Only ``read(n)`` of the source is used, and never for bytes beyond the current block, but for a source that is
     ``seekable``, which keeps nobody waiting. What is kept stays under about 64 KiB and what decoding a block takes, or
-    several for such a source (see ``unpacker``). The constructor raises CorruptError where no header that can be read
-    here stands. OSErrors pass through.
+    several for such a source (see ``unpacker``); under a MiB where a copy of the header is looked for. The constructor
+    raises CorruptError where no header that can be read here stands. OSErrors pass through.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Reader:
         predictor: Callable[[Header], Predictor | None] | None = None,
         live: bool = False,
     ) -> None:
-        self._source = BlockSource(source, search=on_damage is not None)
+        self._source = BlockSource(source, search=on_damage is not None and (SEARCHED_LIVE if live else SEARCHED))
         self.header = self._source.header
         coded = self.header.predictor_digest is not None
         self._predictor = predictor(self.header) if predictor and coded else None
@@ -82,7 +82,9 @@ class Reader:
                 self._source.skip(copy.offset)
                 self._pass_to(copy.number)
                 start = self._position * self.header.frame_seconds
-                self._reason = f"heard from {start:.1f} s on, by a copy of its header"
+                self._reason = f"its beginning was missed: heard from {start:.1f} s on"
+            else:
+                self._find_block()
 
     @property
     def frames_passed(self) -> int:
@@ -158,6 +160,16 @@ class Reader:
                 break
             self._source.skip(block.block_size)
             self._pass_to(found + (not block.skippable))
+
+    def _find_block(self) -> None:
+        """Go to the next good block, if any."""
+        while True:
+            try:
+                self._source.whole_block(self._next)
+                break
+            except CorruptError:
+                if not self._source.skip_to_sync():
+                    break
 
     def _pass_to(self, number: int) -> None:
         self._next, self._position = number, number * self.header.frames_per_block

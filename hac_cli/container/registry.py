@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-LOWEST_VERSION, VERSION = 0x10, 0x13
-"""Major version in the high four bits (a reader refuses another one), minor in the low four (any is accepted): the one
-in which nothing is used that came later, and the one that has all that is written here."""
+LOWEST_VERSION = 0x10
+"""Major version in the high four bits (a reader refuses another one), minor in the low four (any is accepted)."""
+VERSION = 0x13
+"""The one that has all that is written here."""
 
 COMPACT = 0x01
 """Bit of the incompatible flags: data blocks may be compact."""

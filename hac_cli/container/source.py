@@ -51,12 +51,12 @@ class Source:
         del self._ahead[:size]
         self.consumed += size
 
-    def find(self, pattern: bytes, start: int, most: int) -> int:
+    def find(self, pattern: bytes, start: int, step: int, most: int) -> int:
         """How many bytes from here, from ``start`` on, the next ``pattern`` stands; -1: not within ``most``. Nothing is
-        taken, nor read beyond it."""
+        taken, nor ``step`` bytes or more read beyond its first one."""
         while (found := self._ahead.find(pattern, start)) < 0:
             start = max(start, len(self._ahead) - len(pattern) + 1)
-            if start > most or not self._fill(start + len(pattern)):
+            if start > most or (not self._fill(start + step) and len(self._ahead) < start + len(pattern)):
                 return -1
         return found if found <= most else -1
 

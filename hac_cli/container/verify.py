@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from hac_cli.container.block_source import SEARCHED, BlockSource
 from hac_cli.container.blocks import (
     BLOCK_HEADER_SIZE,
     CRC_SIZE,
@@ -18,11 +19,11 @@ from hac_cli.container.blocks import (
     End,
     find_number,
 )
-from hac_cli.container.header import Header, read_header
+from hac_cli.container.header import Header
 from hac_cli.container.pieces import Damage
 from hac_cli.container.predictor import Predictor
 from hac_cli.container.reader import Reader
-from hac_cli.container.source import Readable, Source
+from hac_cli.container.source import Readable
 from hac_cli.container.summary import Summary
 from hac_cli.errors import CorruptError
 
@@ -59,10 +60,10 @@ def verify(source: Readable, predictor: Callable[[Header], Predictor | None] | N
 
 def samples_at_end(file: BinaryIO) -> int | None:
     """What the end block of a file says, which a header may not: it announces what was expected. ``file`` can seek, and
-    stays where it is; None where its last bytes are no end block."""
+    stays where it is; None where its last bytes are no end block, or it has neither header nor copy."""
     start = file.tell()
     try:
-        _, header_crc = read_header(Source(file))
+        header_crc = BlockSource(file, SEARCHED).header_crc
         file.seek(-(MIN_BLOCK_SIZE + END_SIZE), os.SEEK_END)
         data = file.read()
         block, end = BlockHeader.unpack(data[:BLOCK_HEADER_SIZE]), End.unpack(data[BLOCK_HEADER_SIZE:-CRC_SIZE])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from hac_cli.container.header import Header, header_crc
 from hac_cli.container.metadata import METADATA, pack_metadata
 from hac_cli.container.packing import TokenDigest
 from hac_cli.container.predictor import Predictor
+from hac_cli.container.registry import CODEC_SAMPLE_RATE
 from hac_cli.container.source import Writable
 from hac_cli.container.summary import Summary
 from hac_cli.errors import UsageError
@@ -47,8 +47,8 @@ class Writer:
         self._open = True  # false once finished, or when the sink failed halfway through a block
         data = header.pack()
         self._header_bytes, self._header_crc = data, header_crc(data)
-        block_seconds = header.frames_per_block * header.frame_seconds
-        self._blocks_a_copy = math.ceil((LIVE_COPY_SECONDS if header.compact else COPY_SECONDS) / block_seconds)
+        copy_samples = CODEC_SAMPLE_RATE * (LIVE_COPY_SECONDS if header.compact else COPY_SECONDS)
+        self._blocks_a_copy = max(1, copy_samples // (header.frames_per_block * header.hop_length))
         self._emit(data)
 
     def write_metadata(self, tags: Mapping[str, str]) -> None:

@@ -16,7 +16,8 @@ DIGEST = bytes.fromhex("0011223344556677")
 
 def make_header(**changes) -> Header:
     """Mono at 16 kHz with blocks of 4 frames, so that files of several blocks stay small."""
-    values = {"sample_rate": 16000, "channels": 1, "model_id": 1, "weights_digest": DIGEST, "frames_per_block": 4}
+    values = {"sample_rate": 16000, "channels": 1, "model_id": 1, "weights_digest": DIGEST, "frames_per_block": 4,
+              "version": 0x10}  # fmt: skip
     return Header(**values | changes)
 
 

@@ -6,10 +6,21 @@ import io
 
 import numpy as np
 import pytest
-from container_files import Piped, find_predictor, flip, make_coded_header, make_file, make_header, make_tokens, split
+from container_files import (
+    Piped,
+    find_predictor,
+    flip,
+    make_coded_header,
+    make_file,
+    make_header,
+    make_tokens,
+    split,
+    with_crc,
+)
 
 from hac_cli.container import Damage, Reader, verify
 from hac_cli.container.blocks import HEADER_COPY, pack_block, pack_header_copy
+from hac_cli.container.metadata import METADATA, pack_metadata
 from hac_cli.errors import CorruptError
 
 HEADER = make_header(frames_per_block=300, total_samples=None)
@@ -50,6 +61,22 @@ def test_a_file_survives_any_damage_of_its_header():
         np.testing.assert_array_equal(np.concatenate(blocks, 1), TOKENS)
         assert [(damage.first_frame, damage.frames) for damage in damages] == [(0, 0)]
         assert "copy" in damages[0].reason
+
+
+def test_its_tags_survive_as_well():
+    tags = {"title": "Kitchen"}
+    metadata = pack_block(int.from_bytes(HEAD[-4:], "little"), 0, METADATA, pack_metadata(tags))
+    data = flip(HEAD, 70) + metadata + b"".join(REST)
+    reader = Reader(io.BytesIO(data), lambda _: None, find_predictor)
+    assert reader.read_metadata() == tags
+    np.testing.assert_array_equal(np.concatenate([block.tokens for block in reader], 1), TOKENS)
+
+
+def test_a_header_of_a_later_version_is_not_searched_for():
+    later = HEAD[:7] + b"\x80" + HEAD[8:]
+    data = with_crc(later) + b"".join(REST)
+    with pytest.raises(CorruptError, match="made by a newer HAC; update$"):
+        read(data)
 
 
 def test_what_stands_in_front_of_the_first_copy_is_read_as_well():

@@ -7,10 +7,11 @@ import pytest
 from container_files import few_tokens, find_predictor, make_coded_header, make_file, make_header, make_tokens, split
 
 RAW, CODED, COMPACT = make_header(), make_coded_header(), make_coded_header(compact=True, version=0x12)
+LONG = make_header(hop_length=65_535)  # blocks of 11 s: a copy of the header in front of the sixth
 FILES = {
     kind: make_file(header, few_tokens(header, 22))
     for kind, header in (("raw", RAW), ("coded", CODED), ("compact", COMPACT))
-}
+} | {"copies": make_file(LONG, few_tokens(LONG, 24))}
 
 
 @pytest.mark.parametrize("kind", FILES)
