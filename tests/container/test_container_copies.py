@@ -75,7 +75,7 @@ def test_its_tags_survive_as_well():
 def test_a_header_of_a_later_version_is_not_searched_for():
     later = HEAD[:7] + b"\x80" + HEAD[8:]
     data = with_crc(later) + b"".join(REST)
-    with pytest.raises(CorruptError, match="made by a newer HAC; update$"):
+    with pytest.raises(CorruptError, match=r"made by a newer HAC; update$"):
         read(data)
 
 
