@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
 from hac_cli.model.layers import Block
 from hac_cli.model.network import Codec
 from hac_cli.model.plan import decoder_plan, encoder_plan
-from hac_cli.model.released import ReleasedModel, checked_weights, read_config
+from hac_cli.model.released import ReleasedModel, checked_weights, read_config, read_metadata
 from hac_cli.model.scaling import FeatureScale
 
 
@@ -131,17 +132,29 @@ def save_release(model: Codec, path: Path, metadata: dict[str, str]) -> None:
         "config": json.dumps(model.config.as_dict()),
         "parameters": str(model.parameter_count),
         "format": "hac-weights-1",
+        "tensors_sha256": _digest(tensors),
     }
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, about | metadata)
 
 
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of their bytes in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
 def load_file_release(path: Path) -> Codec:
-    """The network that a weights file holds, in float32, ready to code. Raises ModelError when they do not fit."""
+    """The network that a weights file holds, in float32, ready to code. Raises ModelError when they do not fit, or are
+    not what was written, as far as the file tells."""
     config = read_config(path)
     model = unscaled(Codec(config))  # not on the "meta" device: that imports torch._dynamo, which takes 2 s
     try:
-        tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
-        model.load_state_dict(tensors, assign=True)
+        tensors = load_file(path)
+        if (told := read_metadata(path).get("tensors_sha256")) and told != _digest(tensors):
+            raise ModelError("is damaged: its tensors are not those that were written", str(path))
+        model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
     except (RuntimeError, SafetensorError) as error:
         raise ModelError(f"doesn't hold the network that it describes: {error}", str(path)) from None
     return model.eval().requires_grad_(False)

@@ -16,7 +16,7 @@ from hac_cli.train.schedule import Schedule
 
 class Adversary:
     """In each step the discriminators hear target and output once: the generator is judged by them as they are, then
-    they learn from the same feature maps."""
+    they learn from the same feature maps. ``are_new``: they know nothing of a run before."""
 
     def __init__(self, settings: AdversarialSettings, device: torch.device) -> None:
         self.settings = settings
@@ -25,6 +25,7 @@ class Adversary:
             self.discriminators.parameters(), settings.learning_rate, settings.betas, weight_decay=settings.weight_decay
         )
         self.joined_at: int | None = None
+        self.are_new = True
 
     def joined(self, schedule: Schedule) -> bool:
         """Whether they take part in this step."""
@@ -74,8 +75,9 @@ class Adversary:
             self.discriminators.load_state_dict(state["discriminators"])
             mine = self.optimizer.state_dict()["param_groups"]
             self.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": mine})
+            self.are_new = False
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.discriminators.load_state_dict(state["discriminators"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.joined_at = state["joined_at"]
+        self.joined_at, self.are_new = state["joined_at"], False

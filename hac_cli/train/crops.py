@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 from hac_cli.errors import InputError
 from hac_cli.train.augment import coloured_noise, limit_band, reverberate, rms
 from hac_cli.train.data import KINDS, SAMPLE_RATE, Clip, Corpus
+
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Those that end a run, once it is saved."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Crops:
             return (torch.from_numpy(self.batch(number)) for number in numbers)
         loader = DataLoader(
             _Drawn(self), None, sampler=numbers, num_workers=workers, pin_memory=torch.cuda.is_available(),  # type: ignore[arg-type]
+            worker_init_fn=_leave_signals,
             generator=torch.Generator(),  # else it draws from the one whose state a resumed run takes up
         )  # fmt: skip
         return iter(loader)
@@ -106,6 +111,12 @@ class Crops:
             level = random.uniform(*s.level_range)
         gain = min(10 ** (level / 20) / max(rms(crop), 0.01), 0.999 / max(1e-6, float(np.abs(crop).max())))
         return (crop * gain).astype(np.float32)
+
+
+def _leave_signals(_: int) -> None:
+    """A signal to the whole group, as torchrun and timeout send it, is for the trainer to obey."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Drawn(Dataset[Tensor]):

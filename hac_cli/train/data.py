@@ -95,6 +95,11 @@ class Corpus:
         return "\n".join(lines)
 
 
+def is_searched(source: Path) -> bool:
+    """Whether all recordings in a folder are meant, as no manifest names them."""
+    return source.is_dir() and not (source / "manifest.csv").is_file()
+
+
 def list_files(source: Path) -> list[tuple[Path, str, str, float]]:
     """Path, kind, speaker and weight of every recording in a folder (the speaker is the folder that it is in), or in
     a CSV manifest with the columns path and, where known, kind, speaker and weight.
@@ -148,12 +153,15 @@ def decode(path: Path) -> np.ndarray:
 def load(sources: Sequence[Source], cache: Path) -> Corpus:
     """Every recording of the sources, decoded. The decoded audio is cached as ``cache/*.npy``.
 
-    Raises InputError when a source doesn't exist, nothing at all can be used or memory is short; OutputError when the
-    cache can't be written.
+    Raises InputError when a source doesn't exist or is empty, nothing at all can be used or memory is short;
+    OutputError when the cache can't be written.
     """
     corpus = Corpus([])
     for source in sources:
-        for path, kind, speaker, weight in list_files(source.path):
+        files = list_files(source.path)
+        if not files:
+            raise InputError("holds no recordings", str(source.path))
+        for path, kind, speaker, weight in files:
             try:
                 corpus.clips.append(Clip(path, kind, speaker, _cached(path, cache), weight * source.weight))
             except soundfile.LibsndfileError as error:

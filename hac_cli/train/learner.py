@@ -42,6 +42,7 @@ class Learner:
         self.average = copy.deepcopy(self.model).eval()
         if recipe.frozen != "none":
             getattr(self.model, recipe.frozen).eval().requires_grad_(False)
+            self.model.input_scale.eval()  # both halves go by it
         self.network = torch.compile(self.model) if compiled else self.model
         self.objective = Objective(recipe).to(device)
         self.feedback = Feedback(recipe.model.sample_rate).to(device) if recipe.losses.feedback else None
@@ -172,6 +173,6 @@ class Learner:
             if self.adversary:
                 self.adversary.load_state_dict(state["adversary"])
         except (RuntimeError, KeyError, ValueError):
-            raise ModelError("is a checkpoint of a network of another shape") from None
+            raise ModelError("is a checkpoint of a network of another shape, or of other optimizers") from None
         if self.balancer:
             self.balancer.load_state_dict(state["balancer"])

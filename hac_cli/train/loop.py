@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +22,11 @@ from hac_cli.model.network import Codec
 from hac_cli.model.parallel import rank, world
 from hac_cli.model.release import fold, load_file_release, refitted, unfold
 from hac_cli.train import checkpoint
-from hac_cli.train.crops import Crops
+from hac_cli.train.crops import SIGNALS, Crops
 from hac_cli.train.evaluation import Evaluation
 from hac_cli.train.journal import Journal
 from hac_cli.train.learner import Learner
-from hac_cli.train.recipe import Recipe
+from hac_cli.train.recipe import Recipe, changes
 from hac_cli.train.release import load_discriminators
 from hac_cli.train.schedule import Schedule
 
@@ -35,7 +38,8 @@ FIRST_BATCHES = 16  # whose statistics scales begin with
 class Trainer:
     """Holds the run's state. ``budget_seconds`` sets the schedule: the learning rate ends with it. ``clips``
     ``[N, samples]`` are for evaluation; ``about`` goes with the weights to whoever uses them; ``workers`` are the
-    processes that draw crops ahead.
+    processes that draw crops ahead. ``stopped_by``: the signal that ended the run, if one did; ``changes``: what of the
+    recipe a run that was resumed didn't begin with.
 
     Raises UsageError for a recipe that asks for too many parameters or for crops of broken frames.
     """
@@ -55,6 +59,8 @@ class Trainer:
         self.recipe, self.crops, self.folder, self.about = recipe, crops, folder, about or {}
         self.workers = workers
         self._batches: Iterator[Tensor] | None = None
+        self.stopped_by: int | None = None
+        self.changes: list[str] = []
         if crops.length % recipe.model.hop_length:
             raise UsageError(f"crops of {crops.settings.seconds} s are no whole number of frames: make [crops] seconds "
                              f"a multiple of 1/{recipe.model.frame_rate:g}")  # fmt: skip
@@ -74,7 +80,8 @@ class Trainer:
     def run(self, save_every: float = 240.0, log_every: int = 100, quiet: bool = False) -> None:
         """Trains until the budget is used or a signal comes; saves either way. A loss that is not finite ends it with
         HacError and leaves the last checkpoint as it is."""
-        handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        numbers = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]  # as nohup has it
+        handlers = {number: signal.signal(number, self._stop) for number in numbers}
         journal = Journal(self.folder, quiet) if rank() == 0 else None
         try:
             self._run(journal, save_every, log_every)
@@ -86,6 +93,17 @@ class Trainer:
 
     def _run(self, journal: Journal | None, save_every: float, log_every: int) -> None:
         seen: dict[str, list[float]] = defaultdict(list)
+        try:
+            self._steps(journal, seen, save_every, log_every)
+        finally:
+            if journal and seen:  # what came before a fault is of interest as well
+                self._log(journal, seen)
+        if journal:
+            self.save()
+            if self.stopped_by is None:
+                self.evaluate(journal)
+
+    def _steps(self, journal: Journal | None, seen: dict[str, list[float]], save_every: float, log_every: int) -> None:
         schedule = self.schedule
         now = saved = time.monotonic()
         evaluated = schedule.elapsed
@@ -97,19 +115,20 @@ class Trainer:
             if journal is None:
                 continue
             if schedule.step % log_every == 0:
-                line = self.facts() | {key: float(np.mean(values)) for key, values in seen.items()}
-                journal.write("log", line)
-                journal.show(line, schedule.progress, schedule.seconds_left)
-                seen.clear()
+                self._log(journal, seen)
             if now - saved > save_every:
                 self.save()
                 saved = now
             if schedule.elapsed - evaluated > 60 * self.recipe.evaluation.minutes:
                 self.evaluate(journal)
                 evaluated = schedule.elapsed
-        if journal:
-            self.save()
-            self.evaluate(journal)
+
+    def _log(self, journal: Journal, seen: dict[str, list[float]]) -> None:
+        """The means of what was seen since the last line."""
+        line = self.facts() | {key: float(np.mean(values)) for key, values in seen.items()}
+        journal.write("log", line)
+        journal.show(line, self.schedule.progress, self.schedule.seconds_left)
+        seen.clear()
 
     def facts(self) -> dict[str, float]:
         """Where the run stands."""
@@ -130,8 +149,9 @@ class Trainer:
             journal.write("evaluation", line)
             journal.show(line, self.schedule.progress, self.schedule.seconds_left)
 
-    def _stop(self, *_: Any) -> None:
-        self.schedule.stopping = True
+    def _stop(self, number: int, _: Any) -> None:
+        self.schedule.stopping, self.stopped_by = True, number
+        os.write(2, b"stopping: this step is finished, and saved\n")
 
     # -- saving -----------------------------------------------------------------------------------------------
 
@@ -144,7 +164,8 @@ class Trainer:
         checkpoint.save(self.checkpoint_path, self.learner.state_dict() | position | {"about": self.about})
 
     def resume(self) -> None:
-        """Goes on exactly where the run's checkpoint was saved. Raises ModelError if it is of another network."""
+        """Goes on exactly where the run's checkpoint was saved. Raises ModelError if it is of another network,
+        UsageError if nothing is left of the budget."""
         state = checkpoint.load(self.checkpoint_path)
         try:
             self.learner.load_state_dict(state)
@@ -152,6 +173,11 @@ class Trainer:
             raise ModelError(error.message, str(self.checkpoint_path)) from None
         self.schedule.step, self.schedule.elapsed = state["step"], state["elapsed"]
         torch.set_rng_state(state["random"])
+        self.changes = changes(json.loads(state.get("about", {}).get("recipe", "{}")), asdict(self.recipe))
+        if self.schedule.finished:
+            had = f"{self.schedule.elapsed / 60:.0f} minutes and {self.schedule.step} steps"
+            raise UsageError(f"has had its time, {had}: give more by --max-minutes, which counts from the beginning",
+                             str(self.folder))  # fmt: skip
 
     @torch.no_grad()
     def begin(self) -> None:

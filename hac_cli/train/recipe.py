@@ -23,6 +23,8 @@ else:
 
 RECIPES = Path(__file__).parent / "recipes"
 SIGNED = ("level", "level_range")  # in dB; no other number may be below 0
+SHARES = ("music", "sfx", "silence", "noise", "reverb", "band_limit", "wide_level", "start", "final_fraction")
+DECAYS = ("betas", "ema_decay")
 ABOVE_ZERO = (
     "max_steps", "seconds", "batch", "windows", "log_floor", "norm", "learning_rate", "warmup_steps", "clip_norm",
     "sample_rate", "strides", "widths", "dilations", "kernel", "expansion", "bits_per_token", "decoder_taps",
@@ -165,6 +167,18 @@ class Recipe:
         return recipe
 
 
+def changes(before: dict[str, Any], after: dict[str, Any], where: str = "") -> list[str]:
+    """What differs between two recipes as tables, of which the first may have come from JSON: key, value, new value."""
+    found = []
+    for key, value in after.items():
+        old, name = before.get(key), f"{where}{key}"
+        if isinstance(value, dict):
+            found += changes(old or {}, value, f"{name}.")
+        elif old != (list(value) if isinstance(value, tuple) else value):
+            found.append(f"{name} {old} -> {value}")
+    return found
+
+
 def _read_toml(name: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """``above``: the recipes that extend this one."""
     path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
@@ -237,6 +251,10 @@ def _outside(value: Any, key: str) -> str:
         return "" if all(0 < number < math.inf for number in numbers) else "above 0"
     if key == "part":
         return "" if all(0 < number <= 1 for number in numbers) else "above 0 and at most 1"
+    if key in SHARES:
+        return "" if all(0 <= number <= 1 for number in numbers) else "from 0 to 1"
+    if key in DECAYS:
+        return "" if all(0 <= number < 1 for number in numbers) else "from 0 to below 1"
     if key in SIGNED:
         return "" if all(map(math.isfinite, numbers)) else "finite"
     return "" if all(0 <= number < math.inf for number in numbers) else "finite and not below 0"

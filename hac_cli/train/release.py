@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from hac_cli.errors import ModelError, OutputError
+from hac_cli.errors import ModelError, OutputError, UsageError
 from hac_cli.model.network import Codec
 from hac_cli.model.release import fold, load_file_release, save_release
 from hac_cli.model.released import read_metadata
@@ -36,7 +36,7 @@ def export(
     training data, on whose held-out speakers the highs and the level are matched first.
 
     Raises ModelError for a checkpoint that can't be read, others of another shape, or a network above the limit of
-    parameters, OutputError for what can't be written.
+    parameters, OutputError for what can't be written, UsageError for data of fewer than three speakers.
     """
     if not target.parent.is_dir():
         raise OutputError("there is no such folder; make it first", str(target.parent))
@@ -48,6 +48,8 @@ def export(
     if sources:
         corpus = data.load([data.Source.parse(text) for text in sources], source.parent.parent / "audio-cache")
         _, held_out = data.split(corpus, data.HELD_OUT_SPEAKERS, _held_out(story))
+        if not held_out.clips:
+            raise UsageError("nobody was held out of so few speakers to match the level by: leave out --data")
         crops = Crops(held_out, PLAIN_SPEECH, seed=0)
         story["colour_gain_db"] = f"{match_colour(model, crops):.2f}"
         story["level_gain_db"] = f"{match_level(model, crops):.2f}"

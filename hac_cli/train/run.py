@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +21,8 @@ from hac_cli.train.loop import CHECKPOINT, Trainer
 from hac_cli.train.recipe import Recipe
 from hac_cli.train.release import held_out_before
 
+CPP_COMPILERS = (os.environ.get("CXX", "g++"), "g++", "clang++", "c++")
+
 
 def train(
     recipe: Recipe,
@@ -33,16 +36,18 @@ def train(
     device: str | None = None,
     log_every: int = 100,
     quiet: bool = False,
-) -> Path:
-    """Trains and gives the path of the checkpoint. ``device``: a GPU when there is one, unless it is said.
+) -> Trainer:
+    """Trains and gives what did it. ``device``: a GPU when there is one, unless it is said.
 
-    Raises UsageError when the folder already holds a run and ``resume`` is not set, or the other way round;
-    InputError for data that can't be used.
+    Raises UsageError when the folder already holds a run and ``resume`` is not set, or the other way round, when it is
+    among the data, which its audio samples would join, or without a compiler; InputError for data that can't be used.
     """
     if resume and start_from:
         raise UsageError("a run that is resumed has begun already; leave --start-from out")
-    _check_folder(folder, resume)
+    _check_folder(folder, resume, sources)
     place = choose_device(device)
+    if compiled and place.type == "cpu" and not any(map(shutil.which, CPP_COMPILERS)):
+        raise UsageError("compiling the network takes a C++ compiler: install g++, or train with --no-compile")
     if place.type == "cuda":
         torch.cuda.set_device(place)
     parallel = int(os.environ.get("WORLD_SIZE", "1")) > 1
@@ -73,15 +78,19 @@ def train(
     if not quiet and rank() == 0:
         print(_report(corpus, crops, trainer), flush=True)
     trainer.run(log_every=log_every, quiet=quiet)
-    return trainer.checkpoint_path
+    return trainer
 
 
-def _check_folder(folder: Path, resume: bool) -> None:
+def _check_folder(folder: Path, resume: bool, sources: Sequence[data.Source]) -> None:
     exists = (folder / CHECKPOINT).exists()
     if exists and not resume:
         raise UsageError("holds a run already; resume it or give another folder", str(folder))
     if resume and not exists:
         raise UsageError("holds no run that could be resumed", str(folder))
+    for source in sources:
+        if data.is_searched(source.path) and folder.resolve().is_relative_to(source.path.resolve()):
+            raise UsageError(f"is inside {source.path}, whose recordings are trained on: its samples would be as well; "
+                             "give a folder elsewhere", str(folder))  # fmt: skip
 
 
 def choose_device(name: str | None) -> torch.device:
@@ -110,7 +119,9 @@ def _report(corpus: data.Corpus, crops: Crops, trainer: Trainer) -> str:
     lines.append(f"network {model.config.name}: {model.parameter_count:,} parameters on {trainer.learner.device}")
     if trainer.learner.adversary:
         count = sum(p.numel() for p in trainer.learner.adversary.discriminators.parameters())
-        lines.append(f"discriminators: {count:,} parameters")
+        new = "new" if trainer.learner.adversary.are_new else "of the run before"
+        lines.append(f"discriminators: {count:,} parameters, {new}")
+    lines += [f"changed in the recipe: {change}" for change in trainer.changes]
     if trainer.evaluation is None:
         lines.append("no evaluation: " + ("off" if not trainer.recipe.evaluation.minutes else "no held-out speakers"))
     elif trainer.evaluation.missing:

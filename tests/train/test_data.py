@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,7 +95,10 @@ def test_a_cache_that_cannot_be_written_is_no_fault_of_a_file(folder, tmp_path):
 
 def test_sources_without_audio_are_errors(folder, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no audio"):
+    with pytest.raises(InputError, match="holds no recordings"):
+        data.load([data.Source(folder), data.Source(tmp_path / "empty")], tmp_path / "cache")
+    (tmp_path / "empty" / "talk.wav").write_text("nothing")
+    with pytest.raises(InputError, match="no audio that can be read"):
         data.load([data.Source(tmp_path / "empty")], tmp_path / "cache")
     with pytest.raises(InputError, match="no such folder"):
         data.load([data.Source(folder), data.Source(tmp_path / "missing")], tmp_path / "cache")
@@ -168,6 +172,17 @@ def test_batches_come_in_order_whoever_draws_them(corpus, workers):
     crops = Crops(corpus, SMALL, seed=7)
     batches = crops.batches(5, 3, workers)
     for number in (5, 8, 11, 14):
+        assert np.array_equal(next(batches), crops.batch(number))
+
+
+def test_whoever_draws_crops_leaves_signals_to_the_trainer(corpus):
+    crops = Crops(corpus, SMALL, seed=7)
+    batches = crops.batches(0, workers=2)
+    next(batches)
+    for worker in batches._workers:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(worker.pid, number)
+    for number in range(1, 9):
         assert np.array_equal(next(batches), crops.batch(number))
 
 

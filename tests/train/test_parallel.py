@@ -8,11 +8,10 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from tiny_training import ADVERSARIAL, RECIPE, TINY, make_trainer
+from tiny_training import ADVERSARIAL, RECIPE, TINY, TINY_RECIPE, make_trainer
 
+from hac_cli.cli.app import run as command
 from hac_cli.train import checkpoint
-from hac_cli.train.data import Source
-from hac_cli.train.run import train
 from hac_cli.train.schedule import Schedule
 
 # tracked scales as in v2, and a batch's own with their gradient as in v1
@@ -48,7 +47,7 @@ def one_of_two(rank, corpus, folder):
 def server():
     """Where processes come from that have loaded torch already, which takes each of them seconds."""
     context = mp.get_context("forkserver")
-    context.set_forkserver_preload(["hac_cli.train.run", "torch._dynamo"])
+    context.set_forkserver_preload(["hac_cli.train.run", "torch._dynamo", "hac_cli.cli.app"])
     return context
 
 
@@ -77,21 +76,24 @@ def test_two_processes_equal_one_with_the_doubled_batch(name, together, corpus, 
         torch.testing.assert_close(two["adversary"]["discriminators"][key], value, atol=2e-5, rtol=1e-4)
 
 
-def train_on(folder, run, output):
+def train_on(folder, recipe, run, output):
     with output.open("w", buffering=1) as sys.stdout:
-        train(replace(RECIPE, max_steps=10**9), [Source(folder)], run, max_minutes=9, compiled=False, log_every=5)
+        code = command(["train", str(recipe), "--data", str(folder), "--out", str(run), "--max-minutes", "9",
+                        "--no-compile"])  # fmt: skip
+    sys.exit(code)
 
 
 def test_sigterm_saves_and_ends(server, folder, tmp_path):
-    output = tmp_path / "said"
-    process = server.Process(target=train_on, args=(folder, tmp_path / "run", output))
+    output, recipe = tmp_path / "said", tmp_path / "tiny.toml"
+    recipe.write_text(TINY_RECIPE)
+    process = server.Process(target=train_on, args=(folder, recipe, tmp_path / "run", output))
     process.start()
     while not (output.exists() and any(map(tells_a_step, output.open()))):
         assert process.is_alive()
         time.sleep(0.05)
     process.terminate()
     process.join(120)
-    assert process.exitcode == 0
+    assert process.exitcode == 143
     assert checkpoint.load(tmp_path / "run" / "checkpoint.pt")["step"] >= 5
 
 

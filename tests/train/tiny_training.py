@@ -33,6 +33,20 @@ ADVERSARIAL = replace(
     balancer=BalancerSettings(on=True),
     optim=replace(RECIPE.optim, muon=True),
 )
+TINY_RECIPE = """
+[model]
+name = "tiny"
+widths = [4, 6, 8, 10]
+blocks = [1, 1, 1, 1]
+[spectral]
+windows = [256]
+mels = [20]
+[crops]
+seconds = 0.2
+batch = 1
+[evaluation]
+seconds = 0.5
+"""
 
 
 def make_trainer(corpus: Corpus, folder: Path, recipe: Recipe = RECIPE, **arguments: Any) -> Trainer:
