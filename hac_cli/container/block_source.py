@@ -103,6 +103,16 @@ class BlockSource(Source):
             return self.skip_to(SYNC[:1], COMPACT_HEADER_SIZE + COMPACT_CRC_SIZE)
         return self.skip_to(SYNC, MIN_BLOCK_SIZE)
 
+    def skip_to_block(self, due: int) -> None:
+        """Takes all before the next good block, where number ``due`` belongs."""
+        while True:
+            try:
+                self.whole_block(due)
+                return
+            except CorruptError:
+                if not self.skip_to_sync():
+                    return
+
     def _bytes(self, offset: int, size: int) -> bytes:
         """``size`` bytes, ``offset`` from here."""
         data = self.peek(size, offset)

@@ -84,7 +84,7 @@ class Reader:
                 start = self._position * self.header.frame_seconds
                 self._reason = f"its beginning was missed: heard from {start:.1f} s on"
             else:
-                self._find_block()
+                self._source.skip_to_block(self._next)
 
     @property
     def frames_passed(self) -> int:
@@ -160,16 +160,6 @@ class Reader:
                 break
             self._source.skip(block.block_size)
             self._pass_to(found + (not block.skippable))
-
-    def _find_block(self) -> None:
-        """Go to the next good block, if any."""
-        while True:
-            try:
-                self._source.whole_block(self._next)
-                break
-            except CorruptError:
-                if not self._source.skip_to_sync():
-                    break
 
     def _pass_to(self, number: int) -> None:
         self._next, self._position = number, number * self.header.frames_per_block
