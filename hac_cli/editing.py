@@ -44,7 +44,7 @@ def cut(source: Source, target: Target, *, start: float = 0.0, duration: float |
         window = Window.of_seconds(start, duration, rate)
         step = CODEC_SAMPLE_RATE // math.gcd(header.hop_length * rate, CODEC_SAMPLE_RATE)
         first_frame = window.start * CODEC_SAMPLE_RATE // (rate * header.hop_length) // step * step
-        first = first_frame * header.hop_length * rate // CODEC_SAMPLE_RATE
+        first = header.samples_of(first_frame)
         writer = _new_writer(sink, reader)
         stop_frame = None if window.stop is None else header.frames_for(window.stop)
         total = _copy_frames(reader, writer, first_frame, stop_frame)
@@ -90,7 +90,7 @@ def cat(sources: Sequence[Source], target: Target) -> list[float]:
                 header = reader.header
                 kind = _same_kind(kind, header)
                 writer = writer or _new_writer(sink, reader)
-                samples = frames * header.hop_length * header.sample_rate // CODEC_SAMPLE_RATE
+                samples = header.samples_of(frames)
                 begins.append(samples / header.sample_rate)
                 for block in reader:
                     writer.write(block.tokens)

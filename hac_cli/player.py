@@ -73,11 +73,9 @@ class Player:
     def audio(self, window: Window) -> Iterator[Audio]:
         """The window's samples, ``[channels, n]``, as they come. Raises CorruptError and UsageError."""
         if late := self.reader.frames_passed:  # of somebody who listens in, whose times count from there
-            window = window.later(late * self.header.hop_length * self.header.sample_rate // CODEC_SAMPLE_RATE)
-        first_block, position = self._find_start(window.start)
-        self.reader.skip_blocks(first_block)
-        if self.reader.frames_passed != first_block * self.header.frames_per_block:  # late, damaged, or behind the end
-            position = self.reader.frames_passed * self.header.hop_length * self.header.sample_rate // CODEC_SAMPLE_RATE
+            window = window.later(self.header.samples_of(late))
+        self.reader.skip_blocks(self._first_block(window.start))
+        position = self.header.samples_of(self.reader.frames_passed)  # late, damaged or behind the end, another block's
         self._stream.begin_at(self.reader.frames_passed)
         self._fader.position = self.reader.frames_passed * self.header.hop_length
         for piece in self._decoded(window.stop):
@@ -93,14 +91,14 @@ class Player:
             raise UsageError(f"the recording ends at {position / self.header.sample_rate:.3f} s, before that start")
         self.lost = self._fader.lost_seconds(window, position)
 
-    def _find_start(self, sample: int) -> tuple[int, int]:
-        """The block to begin with, and the sample at which it begins: far enough in front, and on a whole sample."""
+    def _first_block(self, sample: int) -> int:
+        """The block to begin with: far enough in front, and on a whole sample."""
         hop, rate = self.header.hop_length, self.header.sample_rate
         codec_sample = sample * CODEC_SAMPLE_RATE // rate - int(PRE_ROLL_SECONDS * CODEC_SAMPLE_RATE)
         block = max(0, codec_sample // (hop * self.header.frames_per_block))
         while block * self.header.frames_per_block * hop * rate % CODEC_SAMPLE_RATE:
             block -= 1
-        return block, block * self.header.frames_per_block * hop * rate // CODEC_SAMPLE_RATE
+        return block
 
     def _decoded(self, stop: int | None) -> Iterator[Audio]:
         """Audio from here on at the original rate, to sample ``stop`` at least. That of the last frame is held back:
@@ -108,7 +106,7 @@ class Player:
         header = self.header
         resampler = Resampler(CODEC_SAMPLE_RATE, header.sample_rate, header.channels)
         last_frame = -(-header.hop_length * header.sample_rate // CODEC_SAMPLE_RATE) + 1
-        begin = self.reader.frames_passed * header.hop_length * header.sample_rate // CODEC_SAMPLE_RATE
+        begin = header.samples_of(self.reader.frames_passed)
         held = np.zeros((header.channels, 0), np.float32)
         given = 0
         for tokens in self._tokens(None if stop is None else self._frames_up_to(stop)):

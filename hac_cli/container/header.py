@@ -121,9 +121,13 @@ class Header:
         """Bytes of a raw payload of ``frames`` frames."""
         return (frames * self.frame_tokens * self.bits_per_token + 7) // 8
 
+    def samples_of(self, frames: int) -> int:
+        """Whole samples at the original rate that ``frames`` frames stand for."""
+        return frames * self.hop_length * self.sample_rate // CODEC_SAMPLE_RATE
+
     def max_samples(self, frames: int) -> int:
         """Most samples per channel, at the original rate, that a file of ``frames`` frames may claim."""
-        return (frames + 1) * self.hop_length * self.sample_rate // CODEC_SAMPLE_RATE
+        return self.samples_of(frames + 1)
 
     def frames_for(self, samples: int) -> int:
         """Frames that it takes to decode so many samples at the original rate."""
