@@ -38,8 +38,8 @@ FIRST_BATCHES = 16  # whose statistics scales begin with
 class Trainer:
     """Holds the run's state. ``budget_seconds`` sets the schedule: the learning rate ends with it. ``clips``
     ``[N, samples]`` are for evaluation; ``about`` goes with the weights to whoever uses them; ``workers`` are the
-    processes that draw crops ahead. ``stopped_by``: the signal that ended the run, if one did; ``changes``: what of the
-    recipe a run that was resumed didn't begin with.
+    processes that draw crops ahead. ``stopped_by``: the signal that ended the run, if one did; ``changes``: what a run
+    that was resumed didn't begin with, a line each.
 
     Raises UsageError for a recipe that asks for too many parameters or for crops of broken frames.
     """
@@ -160,7 +160,8 @@ class Trainer:
         return self.folder / CHECKPOINT
 
     def save(self) -> None:
-        position = {"step": self.schedule.step, "elapsed": self.schedule.elapsed, "random": torch.get_rng_state()}
+        position = {"step": self.schedule.step, "elapsed": self.schedule.elapsed, "processes": world(),
+                    "random": torch.get_rng_state()}  # fmt: skip
         checkpoint.save(self.checkpoint_path, self.learner.state_dict() | position | {"about": self.about})
 
     def resume(self) -> None:
@@ -173,7 +174,10 @@ class Trainer:
             raise ModelError(error.message, str(self.checkpoint_path)) from None
         self.schedule.step, self.schedule.elapsed = state["step"], state["elapsed"]
         torch.set_rng_state(state["random"])
-        self.changes = changes(json.loads(state.get("about", {}).get("recipe", "{}")), asdict(self.recipe))
+        recipe = changes(json.loads(state.get("about", {}).get("recipe", "{}")), asdict(self.recipe))
+        self.changes = [f"changed in the recipe: {change}" for change in recipe]
+        if (before := state.get("processes", world())) != world():
+            self.changes.append(f"processes: {before} before, {world()} now, so that the batches are others")
         if self.schedule.finished:
             had = f"{self.schedule.elapsed / 60:.0f} minutes and {self.schedule.step} steps"
             raise UsageError(f"has had its time, {had}: give more by --max-minutes, which counts from the beginning",

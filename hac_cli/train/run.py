@@ -121,7 +121,7 @@ def _report(corpus: data.Corpus, crops: Crops, trainer: Trainer) -> str:
         count = sum(p.numel() for p in trainer.learner.adversary.discriminators.parameters())
         new = "new" if trainer.learner.adversary.are_new else "of the run before"
         lines.append(f"discriminators: {count:,} parameters, {new}")
-    lines += [f"changed in the recipe: {change}" for change in trainer.changes]
+    lines += trainer.changes
     if trainer.evaluation is None:
         lines.append("no evaluation: " + ("off" if not trainer.recipe.evaluation.minutes else "no held-out speakers"))
     elif trainer.evaluation.missing:

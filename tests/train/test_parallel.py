@@ -1,5 +1,6 @@
 """Training in processes of its own: it ends well, and two over gloo train what one does with the doubled batch."""
 
+import shutil
 import sys
 import time
 from dataclasses import replace
@@ -74,6 +75,17 @@ def test_two_processes_equal_one_with_the_doubled_batch(name, together, corpus, 
     assert max(moved) > 1e-3
     for key, value in alone.learner.adversary.discriminators.state_dict().items():
         torch.testing.assert_close(two["adversary"]["discriminators"][key], value, atol=2e-5, rtol=1e-4)
+
+
+def test_one_process_that_takes_up_the_run_of_two_says_so(together, corpus, tmp_path):
+    name = next(iter(RECIPES))
+    shutil.copytree(together / name, tmp_path / name)
+    alone = make_trainer(corpus, tmp_path / name, replace(RECIPES[name], max_steps=6))
+    alone.resume()
+    assert [line for line in alone.changes if line.startswith("processes: 2 before, 1 now")]
+    alone.save()
+    alone.resume()
+    assert not [line for line in alone.changes if line.startswith("processes")]
 
 
 def train_on(folder, recipe, run, output):
