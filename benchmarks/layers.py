@@ -57,10 +57,10 @@ def operations_a_second(size: int = 384) -> float:
     return 2 * size**3 / fastest(lambda: matrix @ matrix)
 
 
-def costs(layers: list, plan: list[Layer], x: np.ndarray) -> Iterator[Cost]:
+def costs(layers: list, integers: bool, plan: list[Layer], x: np.ndarray) -> Iterator[Cost]:
     """Of one call with the input ``x [steps, inputs]``, layer by layer."""
     for layer, planned in zip(layers, plan, strict=True):
-        part = Part(Chain([layer]), 1)
+        part = Part(Chain([layer], integers), 1)
         y = part(x[None])[0]
         found = list(weights_of(layer))
         weights, size = (sum(part[i] for part in found) for i in (0, 1))
@@ -119,8 +119,8 @@ def main() -> None:
         ("encoder", engine.encoder_layers, encoder_plan(config), audio),
         ("decoder", engine.decoder_layers, decoder_plan(config), signs),
     ):
-        rows = list(costs(layers, plan, x))
-        part = Part(Chain(layers), 1)
+        rows = list(costs(layers, title == "decoder", plan, x))
+        part = Part(Chain(layers, title == "decoder"), 1)
         whole = fastest(lambda: part(x[None]))  # noqa: B023  called at once
         table(title, rows, seconds, speed)
         print(f"\nThe whole {title}: {seconds / whole:.0f} times real time.")

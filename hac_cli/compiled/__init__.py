@@ -18,7 +18,7 @@ def library() -> ctypes.CDLL:
     if spec is None or spec.origin is None:
         raise ImportError("hac-cli was installed without a C compiler: its compiled parts are missing")
     built = Path(spec.origin).stat().st_mtime
-    if any(source.stat().st_mtime > built for source in Path(__file__).parent.glob("*.c")):  # of a checkout, if any
+    if any(source.stat().st_mtime > built for source in Path(__file__).parent.glob("*.[ch]")):  # of a checkout, if any
         raise ImportError("hac-cli's compiled parts are older than their sources: install it again")
     try:
         return ctypes.CDLL(spec.origin)

@@ -1,39 +1,17 @@
 /* A chain of the network's layers on one stretch of a stream.
  *
  * Arrays are float32, [rows, channels]. Every sum is taken in the order of its inputs, however many rows there are in a
- * call: so results don't depend on how a stream is cut.
- *
- * GCC and Clang make the vectors of eight from what the processor has. */
+ * call: so results don't depend on how a stream is cut. */
 
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define LANES 8
-#define PANEL 16 /* columns: two vectors */
-#define STRIP 6  /* rows at a time: 6 by 2 sums, 2 vectors of weights and an input are what 16 registers hold */
-#define TILE 96  /* rows that go through a block together, such that they stay in the second cache */
+#include "vectors.h"
 
 #if defined(__x86_64__) && defined(__linux__)
 #define FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define FOR_EACH_CPU
 #endif
-#define INLINE static inline __attribute__((always_inline))
-
-typedef float vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef uint32_t words __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef ptrdiff_t size;
-
-/* In panels of 16 columns, [outputs / 16, inputs, 16], the last one filled up with zeros, as are the bias and all that
- * is given for each output. The weights are floats, or halves: where bfloat16 holds them exactly, a word has those of
- * column c (its lower half) and c + 8. A call of a few rows is as fast as weights come from memory. */
-typedef struct {
-    const uint32_t *panels;
-    const float *bias;
-    size inputs, outputs, halves;
-} matrix;
 
 enum kind { PRODUCT, SNAKE, BLOCK, DOWN, UP, NOISE };
 
@@ -51,32 +29,12 @@ typedef struct {
 
 const int hac_panel = PANEL;
 
-INLINE vector at(const float *x) { return *(const vector *)x; }
-
-/* sin(u)^2, which has the period pi; the polynomial is sin's on half a turn, to 5e-9. */
-INLINE vector wave(vector u)
-{
-    const float whole = 0x1.8p23f; /* added and taken off again, it leaves a whole number */
-    vector turns = u * 0x1.45f306p-2f + whole - whole;
-    vector r = u - turns * 0x1.92p1f - turns * 0x1.fb5444p-11f; /* pi in two parts */
-    vector q = r * r;
-    vector p = -0x1.55554ep-3f + q * (0x1.110f02p-7f + q * (-0x1.9f781ap-13f + q * 0x1.5e2a3ep-19f));
-    vector sine = r + r * q * p;
-    return sine * sine;
-}
-
-INLINE vector snake(vector x, vector alpha, vector inverse) { return x + wave(x * alpha) * inverse; }
-
-/* y = f(x @ panel + bias) for up to STRIP rows and the columns of one panel. After that sum comes nothing, or Snake with
- * one = alpha and two = 1 / alpha, or one = gain and the residual two, its rows as far apart as those of y. */
-enum after { NOTHING, THEN_SNAKE, THEN_ADD };
-
+/* y = f(x @ panel + bias) for up to STRIP rows and the columns of one panel. */
 INLINE void strip(const float *x, size step, int rows, const matrix *m, size column, int halves, enum after after,
-                  const float *one, const float *two, float *y, size y_step)
+                  const float *one, const float *two, float *y)
 {
     const uint32_t *panel = m->panels + (halves ? column / 2 : column) * m->inputs;
     const float *bias = m->bias + column;
-    size columns = m->outputs - column < PANEL ? m->outputs - column : PANEL;
     vector sums[STRIP][2];
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++)
@@ -93,50 +51,25 @@ INLINE void strip(const float *x, size step, int rows, const matrix *m, size col
             sums[r][1] += x[r * step + i] * (vector)high;
         }
     }
-#pragma GCC unroll 6
-    for (int r = 0; r < rows; r++) {
-        vector sum[2] = {sums[r][0], sums[r][1]};
-        for (int half = 0; half < 2; half++) {
-            size c = column + half * LANES;
-            if (after == THEN_SNAKE)
-                sum[half] = snake(sum[half], at(one + c), at(two + c));
-            if (after == THEN_ADD)
-                sum[half] *= at(one + c);
-        }
-        if (after == THEN_ADD) {
-            vector rest[2] = {{0}, {0}};
-            memcpy(rest, two + r * y_step + column, columns * sizeof(float));
-            sum[0] += rest[0], sum[1] += rest[1];
-        }
-        memcpy(y + r * y_step + column, sum, columns * sizeof(float));
-    }
+    finish(sums, rows, m, column, after, one, two, y, m->outputs);
 }
 
 INLINE void strips(const float *x, size step, size rows, const matrix *m, int halves, enum after after, const float *one,
-                   const float *two, float *y, size y_step)
+                   const float *two, float *y)
 {
-    for (size column = 0; column < m->outputs; column += PANEL)
-        for (size row = 0; row < rows; row += STRIP) {
-#define ROWS(n) strip(x + row * step, step, n, m, column, halves, after, one, \
-                      after == THEN_ADD ? two + row * y_step : two, y + row * y_step, y_step)
-            switch (rows - row) {
-            case 1: ROWS(1); break;
-            case 2: ROWS(2); break;
-            case 3: ROWS(3); break;
-            case 4: ROWS(4); break;
-            case 5: ROWS(5); break;
-            default: ROWS(STRIP);
-            }
+#define ROWS(n, row, column) \
+    strip(x + row * step, step, n, m, column, halves, after, one, after == THEN_ADD ? two + row * m->outputs : two, \
+          y + row * m->outputs)
+    EACH_STRIP(ROWS, rows, m->outputs)
 #undef ROWS
-        }
 }
 
 /* Rows of x are step floats apart, and may overlap. */
-static FOR_EACH_CPU void product(const float *x, size step, size rows, const matrix *m, enum after after,
-                                 const float *one, const float *two, float *y)
+static FOR_EACH_CPU void float_product(const float *x, size step, size rows, const matrix *m, enum after after,
+                                       const float *one, const float *two, float *y)
 {
-#define AFTER(f) (m->halves ? strips(x, step, rows, m, 1, f, one, two, y, m->outputs) \
-                            : strips(x, step, rows, m, 0, f, one, two, y, m->outputs))
+#define AFTER(f) (m->weights == HALVES ? strips(x, step, rows, m, 1, f, one, two, y) \
+                                       : strips(x, step, rows, m, 0, f, one, two, y))
     switch (after) {
     case NOTHING: AFTER(NOTHING); break;
     case THEN_SNAKE: AFTER(THEN_SNAKE); break;
@@ -145,11 +78,22 @@ static FOR_EACH_CPU void product(const float *x, size step, size rows, const mat
 #undef AFTER
 }
 
-/* The same in tiles, so that a panel meets rows that are in the cache. */
-static void long_product(const float *x, size step, size rows, const matrix *m, float *y)
+/* Of up to TILE rows. */
+static void product(const float *x, size step, size rows, const matrix *m, enum after after, const float *one,
+                    const float *two, float *room, float *y)
+{
+    if (m->weights == INTEGERS)
+        integer_product(x, step, rows, m, after, one, two, room, y);
+    else
+        float_product(x, step, rows, m, after, one, two, y);
+}
+
+/* Of all rows, in tiles, so that a panel meets those that are in the cache. */
+static void long_product(const float *x, size step, size rows, const matrix *m, float *room, float *y)
 {
     for (size row = 0; row < rows; row += TILE)
-        product(x + row * step, step, rows - row < TILE ? rows - row : TILE, m, NOTHING, NULL, NULL, y + row * m->outputs);
+        product(x + row * step, step, rows - row < TILE ? rows - row : TILE, m, NOTHING, NULL, NULL, room,
+                y + row * m->outputs);
 }
 
 /* Every channel on its own: y[t, c] = bias[c] + sum over k of x[t * stride + k * dilation, c] * taps[k, c]. */
@@ -187,12 +131,12 @@ static FOR_EACH_CPU void snakes(const layer *l, const float *x, size rows, float
 /* Residual: depthwise, matrix, Snake, matrix. */
 static void block(const layer *l, const float *seen, size rows, float *work, float *y)
 {
-    float *narrow = work, *wide = work + TILE * l->width;
+    float *narrow = work, *wide = narrow + TILE * l->width, *room = wide + TILE * l->first.outputs;
     for (size row = 0; row < rows; row += TILE, seen += TILE * l->width, y += TILE * l->width) {
         size some = rows - row < TILE ? rows - row : TILE;
         depthwise(seen, some, l->width, l->taps, NULL, l->kernel, 1, l->dilation, narrow, l->width);
-        product(narrow, l->width, some, &l->first, THEN_SNAKE, l->alpha, l->inverse, wide);
-        product(wide, l->first.outputs, some, &l->second, THEN_ADD, l->gain, seen + l->past, y);
+        product(narrow, l->width, some, &l->first, THEN_SNAKE, l->alpha, l->inverse, room, wide);
+        product(wide, l->first.outputs, some, &l->second, THEN_ADD, l->gain, seen + l->past, room, y);
     }
 }
 
@@ -202,7 +146,8 @@ static void down(const layer *l, const float *seen, size rows, float *work, floa
     for (size part = 0; part < l->multiplier; part++)
         depthwise(seen, rows, l->width, l->taps + part * l->kernel * l->width, NULL, l->kernel, l->hop, 1,
                   work + part * l->width, l->multiplier * l->width);
-    long_product(work, l->multiplier * l->width, rows, &l->first, y);
+    size parts = l->multiplier * l->width;
+    long_product(work, parts, rows, &l->first, work + rows * parts, y);
 }
 
 /* Transposed convolution behind its matrix: every channel from multiplier of them. */
@@ -215,9 +160,9 @@ static void up(const layer *l, const float *seen, size rows, float *y)
 }
 
 /* Adds noise, as much as a matrix says; the state is the step in the noise. */
-static void add_noise(const layer *l, float *state, const float *x, size rows, float *y)
+static void add_noise(const layer *l, float *state, const float *x, size rows, float *work, float *y)
 {
-    long_product(x, l->width, rows, &l->first, y);
+    long_product(x, l->width, rows, &l->first, work, y);
     size step = (size)*state;
     for (size row = 0; row < rows; row++, step++) {
         const float *values = l->values + step % l->periods[0] * l->width, *signs = l->signs + step % l->periods[1] * l->width;
@@ -240,10 +185,11 @@ static size outcome(const layer *l, size floats)
 
 static size effort(const layer *l, size floats)
 {
+    size first = integer_room(&l->first), second = integer_room(&l->second), room = first > second ? first : second;
     switch (l->kind) {
-    case BLOCK: return TILE * (l->width + l->first.outputs);
-    case DOWN: return floats / l->hop * l->multiplier;
-    default: return 0;
+    case BLOCK: return room + TILE * (l->width + l->first.outputs);
+    case DOWN: return room + floats / l->hop * l->multiplier;
+    default: return room;
     }
 }
 
@@ -253,18 +199,18 @@ static void run(const layer *l, float *state, const float *x, size floats, float
     if (l->past && l->kind != NOISE) {
         memcpy(seen, state, l->past * sizeof(float));
         if (l->kind == UP)
-            long_product(x, l->first.inputs, floats / l->first.inputs, &l->first, seen + l->past);
+            long_product(x, l->first.inputs, floats / l->first.inputs, &l->first, work, seen + l->past);
         else
             memcpy(seen + l->past, x, floats * sizeof(float));
         x = seen;
     }
     switch (l->kind) {
-    case PRODUCT: long_product(x, l->hop, floats / l->hop, &l->first, y); break;
+    case PRODUCT: long_product(x, l->hop, floats / l->hop, &l->first, work, y); break;
     case SNAKE: snakes(l, x, floats / l->width, y); break;
     case BLOCK: block(l, x, floats / l->width, work, y); break;
     case DOWN: down(l, x, floats / l->width / l->hop, work, y); break;
     case UP: up(l, x, floats / l->first.inputs, y); break;
-    case NOISE: add_noise(l, state, x, floats / l->width, y); return;
+    case NOISE: add_noise(l, state, x, floats / l->width, work, y); return;
     }
     memcpy(state, seen + made, l->past * sizeof(float));
 }

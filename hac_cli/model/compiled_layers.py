@@ -13,17 +13,24 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hac_cli.compiled import library
 from hac_cli.model.numpy_layers import Array, Block, Down, Layer, Matrix, Noise, Product, Snake, Up, fresh
 
 _LIBRARY, _Size, _Address = library(), ctypes.c_ssize_t, ctypes.c_void_p
 PANEL = ctypes.c_int.in_dll(_LIBRARY, "hac_panel").value
+STRETCH, MOST = (ctypes.c_int.in_dll(_LIBRARY, name).value for name in ("hac_stretch", "hac_most"))
+HAS_INTEGERS = bool(_LIBRARY.hac_has_integers())
 KINDS = (Product, Snake, Block, Down, Up, Noise)  # in the order of network.c
+FLOATS, HALVES, INTEGERS = range(3)  # as in vectors.h
 
 
 class _Matrix(ctypes.Structure):
-    _fields_ = (("panels", _Address), ("bias", _Address), ("inputs", _Size), ("outputs", _Size), ("halves", _Size))
+    _fields_ = (
+        *((name, _Address) for name in ("panels", "bias", "scale")),
+        *((name, _Size) for name in ("inputs", "outputs", "weights")),
+    )
 
 
 class _Layer(ctypes.Structure):
@@ -42,10 +49,11 @@ _LIBRARY.hac_run.argtypes = ctypes.POINTER(_Layer), _Size, _Address, _Address, _
 
 
 class Chain:
-    """Layers one after the other, in a single call; its arrays are laid out anew, side by side."""
+    """Layers one after the other, in a single call; its arrays are laid out anew, side by side. With ``integers``
+    matrix products may be in integers of 16 bits, which is faster, and only as exact as audio has to be."""
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
-        self._layers, self._shelf = layers, _Shelf()
+    def __init__(self, layers: Sequence[Layer], integers: bool = False) -> None:
+        self._layers, self._shelf, self._integers = layers, _Shelf(), integers and HAS_INTEGERS
         self._compiled = (_Layer * len(layers))(*map(self._layer, layers))
 
     def __getitem__(self, part: slice) -> Chain:
@@ -97,16 +105,32 @@ class Chain:
         return {"alpha": self._address(_filled(snake.alpha)), "inverse": self._address(_filled(inverse))}
 
     def _matrix(self, matrix: Matrix) -> _Matrix:
-        """In panels of columns; as halves of floats if that is all that the weights are."""
+        """In panels of columns; two weights to a word if they may be integers, or are halves of floats."""
+        weights, scale = FLOATS, np.zeros(0, np.float32)
         columns = _filled(np.ascontiguousarray(matrix.weight.T))  # as they come: none is copied that needn't be
         words = columns.view(np.uint32).reshape(-1, PANEL, matrix.inputs)
-        if matrix.halves:
+        if self._integers and matrix.inputs % 2 == 0:
+            weights, (whole, scale) = INTEGERS, _integers(columns)
+            words = whole.view(np.uint32).reshape(-1, PANEL, matrix.inputs // 2)
+        elif matrix.halves:
+            weights = HALVES
             words = words[:, : PANEL // 2] >> np.uint32(16) | words[:, PANEL // 2 :]
-        panels = self._address(words.transpose(0, 2, 1))
-        return _Matrix(panels, self._address(_filled(matrix.bias)), *matrix.weight.shape, matrix.halves)
+        panels, bias = self._address(words.transpose(0, 2, 1)), self._address(_filled(matrix.bias))
+        return _Matrix(panels, bias, self._address(scale), *matrix.weight.shape, weights)
 
     def _address(self, array: np.ndarray) -> int:
         return self._shelf.address(array)
+
+
+def _integers(columns: Array) -> tuple[NDArray[np.int16], Array]:
+    """Columns ``[outputs, inputs]`` as integers, and what each has to be multiplied with. It is a power of two, so that
+    large weights, of 8 bits, stay what they are, and no sum of a stretch's products with MOST has more than 32 bits."""
+    sizes = np.abs(columns)
+    sums = np.add.reduceat(sizes, range(0, columns.shape[1], STRETCH), axis=1).max(1)
+    room = np.minimum((2**31 // MOST - STRETCH) / np.maximum(sums, 1e-30), 32767 / np.maximum(sizes.max(1), 1e-30))
+    factors = np.ldexp(np.float32(1), np.floor(np.log2(room)).astype(np.int32))
+    scaled = columns * factors[:, None]
+    return np.rint(scaled, out=scaled).astype(np.int16), np.reciprocal(factors)
 
 
 class _Shelf:

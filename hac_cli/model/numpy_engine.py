@@ -136,7 +136,8 @@ class NumpyEngine:
     @functools.cached_property
     def _decoder(self) -> tuple[Chain, Chain]:
         """The other way round."""
-        chain, at = Chain(self.decoder_layers), _at_frame_rate(self.config.decoder_blocks or self.config.blocks)
+        blocks = self.config.decoder_blocks or self.config.blocks
+        chain, at = Chain(self.decoder_layers, integers=True), _at_frame_rate(blocks)
         return chain[:at], chain[at:]
 
     def encoder(self, channels: int) -> tuple[Half, Half]:

@@ -170,9 +170,9 @@ def fresh(layer: Layer, frame: int) -> Array:
 
 
 class Chain:
-    """Layers one after the other. ``compiled_layers`` has the same in C."""
+    """Layers one after the other. ``compiled_layers`` has the same in C, which can do with ``integers`` as well."""
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    def __init__(self, layers: Sequence[Layer], integers: bool = False) -> None:
         self.layers = layers
 
     def __getitem__(self, part: slice) -> Chain:
