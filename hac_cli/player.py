@@ -45,6 +45,9 @@ class Window:
     def later(self, samples: int) -> Window:
         return Window(self.start + samples, None if self.stop is None else self.stop + samples)
 
+    def holds(self, sample: int) -> bool:
+        return self.start <= sample and (self.stop is None or sample < self.stop)
+
     def samples(self, total: int | None) -> int | None:
         """How many samples of a recording of ``total`` are wanted, None if that can't be known."""
         ends = [end for end in (total, self.stop) if end is not None]
@@ -55,7 +58,8 @@ class Player:
     """Decodes what a reader gives. A tolerant reader appends to ``damages``; their frames are concealed, and so are
     those behind what breaks off, as far as the header announced them; ``live``, what breaks off ends there.
 
-    ``lost`` tells, in the end, from and to which second of the recording that was, ``broke_off`` whether it ended so.
+    ``lost`` tells, in the end, from and to which second of the recording that was, ``harmed`` whether any damage is of
+    the window.
     """
 
     def __init__(self, reader: Reader, damages: list[Damage], stream: DecoderStream, live: bool = False) -> None:
@@ -67,7 +71,7 @@ class Player:
         self._stream = stream
         self._fader = _Fader(self.header)
         self._samples: int | None = None  # of the recording, known in the end
-        self.broke_off = False
+        self.harmed = False
         self._given = 0  # frame behind the last good one
 
     def audio(self, window: Window) -> Iterator[Audio]:
@@ -88,8 +92,13 @@ class Player:
             if window.stop is not None and position >= window.stop:
                 break
         if window.start > position:
-            raise UsageError(f"the recording ends at {position / self.header.sample_rate:.3f} s, before that start")
+            raise self._too_late(position)
         self.lost = self._fader.lost_seconds(window, position)
+        begun = (window.holds(self.header.samples_of(damage.first_frame)) for damage in self._damages)
+        self.harmed = self.harmed or any(begun) or self._fader.touches(window)
+
+    def _too_late(self, samples: int) -> UsageError:
+        return UsageError(f"the recording ends at {samples / self.header.sample_rate:.3f} s, before that start")
 
     def _first_block(self, sample: int) -> int:
         """The block to begin with: far enough in front, and on a whole sample."""
@@ -120,6 +129,8 @@ class Player:
         rest = np.concatenate([held, rest, resampler.flush()], 1)
         if self._samples is not None:
             due = self._samples - begin - given
+            if begin > self._samples:  # the last block may be all behind the end
+                raise self._too_late(self._samples)
             if self.reader.summary and due < 0:
                 raise CorruptError(f"it says that it has {self._samples} samples, and has frames for more")
             rest = rest[:, : max(0, due)]
@@ -143,9 +154,10 @@ class Player:
             if stop_frame is not None and self._given > stop_frame:  # where it just comes to it, this may be the end
                 return
         summary = self.reader.summary
-        if self._live and not summary:
-            self.broke_off = True
-            return
+        if not summary:
+            self.harmed = True
+            if self._live:
+                return
         self._samples = summary.samples if summary else self.header.total_samples
         yield from self._concealed(self._damages[seen:], last)
 
@@ -159,7 +171,8 @@ class Player:
                 if damage.frames is None:  # all that there is was good
                     self._samples = None
                     return
-                raise CorruptError("more than a day is missing, if it is true what it says; it can't be recovered")
+                behind = self.header.heard_at(damage.first_frame + frames)
+                raise CorruptError(f"more than a day is missing; --start {behind:.0f} decodes what is behind it")
             if frames:
                 self._fader.add(damage.first_frame, frames, at_once=last is None)
             frame = (
@@ -201,6 +214,12 @@ class _Fader:
             after = np.clip((time - last) / FADE_IN, 0, 1)
             gain *= np.where(time < last, before, after).astype(np.float32)
         return audio * gain
+
+    def touches(self, window: Window) -> bool:
+        """Whether a hole takes of a window, or what is faded in behind it does."""
+        start = window.start * CODEC_SAMPLE_RATE // self._header.sample_rate
+        stop = self.position if window.stop is None else window.stop * CODEC_SAMPLE_RATE // self._header.sample_rate
+        return any(first < stop and start < last + FADE_IN for first, last in self._holes)
 
     def lost_seconds(self, window: Window, samples: int) -> tuple[tuple[float, float], ...]:
         """From and to second of what every hole takes from a window, in a recording that ends after ``samples``."""

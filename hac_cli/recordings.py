@@ -217,9 +217,8 @@ def decompress(
                 writer.write(audio)
                 if progress:
                     progress(writer.samples_written)
-    heard = player.lost or player.broke_off or window == Window()  # a part has only such damage as takes of it
     return Result(writer.samples_written, header.sample_rate, header.channels, reader.bytes_read, reader.payload_bytes,
-                  chosen.name, damage=_first_and_last(damages) if heard else "", lost=player.lost)  # fmt: skip
+                  chosen.name, damage=_first_and_last(damages) if player.harmed else "", lost=player.lost)  # fmt: skip
 
 
 def _first_and_last(damages: list[Damage]) -> str:

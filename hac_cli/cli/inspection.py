@@ -60,7 +60,7 @@ def _examine(
         error.path = name
         return {"ok": False, "error": error.message, "exit_code": error.exit_code}, error
     advice = "copy it again, or decompress it with --recover"
-    if report.summary and not report.ok and report.damages[-1].first_frame == report.summary.frames:
-        advice = report.damages[-1].reason  # there is more behind the end, which no other number tells
+    if not report.ok and report.damages[-1].behind:
+        advice = report.damages[-1].reason  # no number tells of it
     damage = CorruptError(f"is damaged; {advice}", name)
     return {"ok": report.ok, **describe(report)}, None if report.ok else damage

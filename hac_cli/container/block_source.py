@@ -21,11 +21,11 @@ from hac_cli.container.blocks import (
     possible_numbers,
     unpack_header_copy,
 )
-from hac_cli.container.header import HEADER_SIZE, MAGIC, Header, header_crc, read_header, stands_intact
+from hac_cli.container.header import HEADER_SIZE, MAGIC, Header, Refused, header_crc, peek_header
 from hac_cli.container.source import Readable, Source
 from hac_cli.errors import CorruptError, HacError
 
-SEARCHED, SEARCHED_LIVE = 1 << 20, 1 << 16  # bytes in which a copy of the header is looked for
+SEARCHED = 1 << 20  # bytes in which a copy of the header is looked for
 
 
 class Truncated(CorruptError):
@@ -41,26 +41,30 @@ class HeaderCopy(NamedTuple):
 
 
 class BlockSource(Source):
-    """Reads the header at once. The constructor raises CorruptError where none stands that can be read here, nor, if it
-    is damaged or missing, a copy of it in the next ``search`` bytes, all of which are kept. ``copy``: the one that was
+    """Reads the header at once. The constructor raises Refused for one that can't be read here, and CorruptError where
+    none stands, nor, ``tolerant``, a copy of it in the next 2^20 bytes, which are all kept. ``copy``: the one that was
     found; nothing is taken then."""
 
-    def __init__(self, stream: Readable, search: int = 0) -> None:
+    def __init__(self, stream: Readable, tolerant: bool = False) -> None:
         super().__init__(stream)
         self.copy: HeaderCopy | None = None
         try:
-            self.header, self.header_crc = read_header(self)
+            data = peek_header(self)
+            self.header = Header.unpack(data)
+            self.skip(len(data))
+        except Refused:
+            raise
         except CorruptError as error:
-            if stands_intact(self):
-                raise
-            self.copy = self._find_copy(search) if search else None
-            if not self.copy:
-                raise CorruptError(error.message + self._advice(search)) from None
-            self.header, self.header_crc = Header.unpack(self.copy.header), header_crc(self.copy.header)
+            self.copy = self._find_copy() if tolerant or self.never_waits else None
+            if not (self.copy and tolerant):
+                raise CorruptError(self._advice(error.message, tolerant)) from None
+            data = self.copy.header
+            self.header = Header.unpack(data)
+        self.header_crc = header_crc(data)
 
-    def _find_copy(self, most: int) -> HeaderCopy | None:
+    def _find_copy(self) -> HeaderCopy | None:
         offset = -1
-        while (offset := self.find(SYNC, offset + 1, MIN_BLOCK_SIZE + HEADER_SIZE, most)) >= 0:
+        while (offset := self.find(SYNC, offset + 1, MIN_BLOCK_SIZE + HEADER_SIZE, SEARCHED)) >= 0:
             with contextlib.suppress(CorruptError):
                 block = BlockHeader.unpack(self._bytes(offset, BLOCK_HEADER_SIZE))
                 if block.holds_header and (found := unpack_header_copy(self._bytes(offset, block.block_size))):
@@ -68,13 +72,25 @@ class BlockSource(Source):
                     return HeaderCopy(*found, offset)
         return None
 
-    def _advice(self, searched: int) -> str:
-        """What to say besides of a header that is damaged."""
-        if len(self.peek(1 + HEADER_SIZE)) <= HEADER_SIZE:
-            return ""
-        if searched:
-            return ", and no copy of its header is in it"
-        return "; hac decompress --recover looks for a copy of it" if self.peek(len(MAGIC)) == MAGIC else ""
+    def _advice(self, message: str, tolerant: bool) -> str:
+        """What is wrong with the header, and what to do."""
+        if self.copy:
+            return "its header is missing or damaged; hac decompress --recover goes by a copy of it"
+        if self.peek(len(MAGIC)) != MAGIC or len(self.peek(1 + HEADER_SIZE)) <= HEADER_SIZE:
+            return message
+        if tolerant or self.never_waits:
+            return f"{message}, and no copy of its header is in it"
+        return f"{message}; hac decompress --recover looks for a copy of it"
+
+    def begins_anew(self) -> bool:
+        """Whether an intact header stands here."""
+        if self.peek(len(MAGIC)) != MAGIC:
+            return False
+        try:
+            Header.unpack(peek_header(self))
+        except CorruptError as error:
+            return isinstance(error, Refused)
+        return True
 
     def block_header(self, offset: int = 0) -> BlockHeader:
         """That of the block that begins ``offset`` bytes from here. Raises as ``whole_block``."""
@@ -98,10 +114,10 @@ class BlockSource(Source):
         return block, number, payload
 
     def skip_to_sync(self) -> bool:
-        """Takes at least one byte, then all before the next that may begin a block; False: the stream ended first."""
+        """Takes at least one byte, then all before the next that may begin a block or a header; False: there is none."""
         if self.header.compact:
-            return self.skip_to(SYNC[:1], COMPACT_HEADER_SIZE + COMPACT_CRC_SIZE)
-        return self.skip_to(SYNC, MIN_BLOCK_SIZE)
+            return self.skip_to((SYNC[:1], MAGIC), COMPACT_HEADER_SIZE + COMPACT_CRC_SIZE)
+        return self.skip_to((SYNC, MAGIC), MIN_BLOCK_SIZE)
 
     def skip_to_block(self, due: int) -> None:
         """Takes all before the next good block, where number ``due`` belongs."""

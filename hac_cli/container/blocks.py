@@ -214,7 +214,7 @@ def possible_numbers(block: BlockHeader, payload: bytes, due: int) -> range:
         first = End.unpack(payload).data_blocks if block.kind == END else _U32.unpack_from(payload)[0]
         agrees = first & 0xFFFF == block.number_low and first >= due
         return range(first, first + agrees)
-    return range(first, min(first + MAX_GAP, MAX_BLOCKS), 1 << 16)
+    return range(first, min(due + MAX_GAP, MAX_BLOCKS), 1 << 16)
 
 
 def length_fits(block: BlockHeader, header: Header) -> bool:

@@ -31,6 +31,10 @@ _CRC = struct.Struct("<I")
 _UNKNOWN_TOTAL = 0xFFFF_FFFF_FFFF_FFFF
 
 
+class Refused(CorruptError):
+    """A header is as it was written, and can't be read here."""
+
+
 @dataclass(frozen=True)
 class Header:
     """The header of a ``.hac`` file.
@@ -160,13 +164,15 @@ class Header:
     def unpack(cls, data: bytes) -> Header:
         """Read a header from its bytes, all of ``header_size``.
 
-        Raises CorruptError: not a header, damaged, out of limits, or of a format that is not known here.
+        Raises CorruptError where no intact header stands, Refused for one that breaks limits or isn't known here.
         """
         _check_start(data)
         if len(data) < HEADER_SIZE or len(data) != data[5]:
             raise CorruptError("truncated: it ends inside its header")
         if zlib.crc32(data[: -_CRC.size]) != header_crc(data):
             raise CorruptError("the header is damaged: checksum mismatch")
+        if (data[4] ^ LOWEST_VERSION) & 0xF0:
+            raise Refused(f"format version {data[4] >> 4} is not known: made by a newer HAC; update")
         (
             _, version, _, compatible_flags, incompatible_flags, sample_rate,
             channels, bits_per_token, tokens_per_frame, payload_coding,
@@ -174,9 +180,9 @@ class Header:
             weights_digest, total,
         ) = _LAYOUT.unpack_from(data)  # fmt: skip
         if unknown := incompatible_flags & ~COMPACT:
-            raise CorruptError(f"it needs features 0x{unknown:02x}: made by a newer HAC; update")
+            raise Refused(f"it needs features 0x{unknown:02x}: made by a newer HAC; update")
         if payload_coding not in PAYLOAD_CODINGS:
-            raise CorruptError(f"payload coding {payload_coding} is not known: made by a newer HAC; update")
+            raise Refused(f"payload coding {payload_coding} is not known: made by a newer HAC; update")
         predictor_digest = None
         if payload_coding == PREDICTED:
             predictor_digest = data[_LAYOUT.size : -_CRC.size][:PREDICTOR_DIGEST_SIZE]
@@ -199,7 +205,7 @@ class Header:
                 version=version,
             )
         except UsageError as error:
-            raise CorruptError(f"the header is invalid: {error.message}") from None
+            raise Refused(f"the header is invalid: {error.message}") from None
 
 
 def header_crc(data: bytes) -> int:
@@ -208,23 +214,11 @@ def header_crc(data: bytes) -> int:
     return crc
 
 
-def stands_intact(source: Source) -> bool:
-    """Whether a header stands at the front of a source, be it of a kind that is not known here."""
-    start = source.peek(6)
-    if len(start) < 6 or not start.startswith(MAGIC) or start[5] < HEADER_SIZE:
-        return False
-    data = source.peek(start[5])
-    return len(data) == start[5] and zlib.crc32(data[: -_CRC.size]) == header_crc(data)
-
-
-def read_header(source: Source) -> tuple[Header, int]:
-    """Take the header off the front of a source: the header and its CRC. Raises as :meth:`Header.unpack`."""
+def peek_header(source: Source) -> bytes:
+    """The bytes that should be a header at the front of a source. Raises CorruptError where none begins."""
     start = source.peek(6)
     _check_start(start)
-    data = source.peek(start[5])
-    header = Header.unpack(data)
-    source.skip(len(data))
-    return header, header_crc(data)
+    return source.peek(start[5])
 
 
 def _check_start(data: bytes) -> None:
@@ -235,7 +229,5 @@ def _check_start(data: bytes) -> None:
         raise CorruptError("truncated: it ends inside its header" if cut else "not a .hac file; hac compress makes one")
     if len(data) < 6:
         raise CorruptError("truncated: it ends inside its header")
-    if (data[4] ^ LOWEST_VERSION) & 0xF0:
-        raise CorruptError(f"format version {data[4] >> 4} is not known: made by a newer HAC; update")
     if data[5] < HEADER_SIZE:
         raise CorruptError(f"the header is damaged: its size is {data[5]}, {HEADER_SIZE} is the least")

@@ -31,9 +31,10 @@ class Damage:
     """Frames that could not be read, from ``first_frame`` on.
 
     ``frames`` is None where the file ends without saying how many are missing, and 0 where no token was lost
-    (foreign bytes between blocks, say).
+    (foreign bytes between blocks, say); ``behind``: it is what stands behind the end.
     """
 
     first_frame: int
     frames: int | None
     reason: str
+    behind: bool = False

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from hac_cli.container.block_source import SEARCHED, SEARCHED_LIVE, BlockSource, Truncated
+from hac_cli.container.block_source import BlockSource, Truncated
 from hac_cli.container.blocks import CODED, DATA, END, HEADER_COPY, SHORT, BlockHeader, End, split_data
 from hac_cli.container.header import MAGIC, Header
 from hac_cli.container.metadata import METADATA, unpack_metadata
@@ -40,7 +40,8 @@ class Reader:
 
     Tolerant, with it: reading goes on at the next good block, and each gap is handed to ``on_damage`` before the
     block behind it is given; nothing raises once the header, or a copy of it, is read. ``summary`` stays None without
-    an end block. With ``live``, a stream without its header is read from the first copy on: somebody listens in.
+    an end block. With ``live``, a stream without its header is read from the first copy on, since somebody listens in,
+    and ends where another one begins.
 
     ``predictor`` finds the one that the header names, which tokens of payload coding 1 need; without it, or where it
     gives None, such blocks are checked, but for their tokens: quick, and enough to know what a file holds.
@@ -58,7 +59,7 @@ class Reader:
         predictor: Callable[[Header], Predictor | None] | None = None,
         live: bool = False,
     ) -> None:
-        self._source = BlockSource(source, search=on_damage is not None and (SEARCHED_LIVE if live else SEARCHED))
+        self._source = BlockSource(source, tolerant=on_damage is not None)
         self.header = self._source.header
         coded = self.header.predictor_digest is not None
         self._predictor = predictor(self.header) if predictor and coded else None
@@ -68,7 +69,7 @@ class Reader:
         self.summary: Summary | None = None
         self.payload_bytes = 0
         self.metadata: dict[str, str] = {}
-        self._on_damage = on_damage
+        self._on_damage, self._live = on_damage, live
         self._unpacker = Unpacker(self.header, self._predictor, self._source.never_waits)
         self._next = 0  # number of the data block to come
         self._position = 0  # frames that were given or reported
@@ -111,9 +112,10 @@ class Reader:
                 if self._on_damage is None:
                     self._ended = True
                     raise CorruptError(f"{self._describe(error)}; hac decompress --recover gets over it") from None
-                if not self._source.skip_to_sync():
-                    self._ended = True
-                    self._report(Damage(self._position, None, f"{self._reason}; no end block"))
+                if self._live and self._source.begins_anew():
+                    self._end_early("the sender began anew; run this again to hear more")
+                elif not self._source.skip_to_sync():
+                    self._end_early("no end block")
                 continue
             self._source.skip(found.block.block_size)
             if found.number > self._next:
@@ -216,13 +218,15 @@ class Reader:
             self._fail(Damage(0, self._position, "digest mismatch: these are not the tokens that were written"))
         if behind := self._source.peek(len(MAGIC)):
             number = self.bytes_read + 1
-            joined = (
-                f"another .hac file follows the end block; tail -c +{number} gives it, and hac cat joins such files"
-            )
-            self._fail(Damage(self._position, 0, joined if behind == MAGIC else "bytes follow the end block"))
+            joined = f"another .hac file follows the end block; tail -c +{number} gives it, hac cat joins such files"
+            self._fail(Damage(self._position, 0, joined if behind == MAGIC else "bytes follow the end block", True))
         rate = self.header.sample_rate
         size, payload = self.bytes_read, self.payload_bytes
         self.summary = Summary(rate, end.samples, self._position, self._next, size, payload)
+
+    def _end_early(self, reason: str) -> None:
+        self._ended = True
+        self._report(Damage(self._position, None, f"{self._reason}; {reason}"))
 
     def _fail(self, damage: Damage) -> None:
         if self._on_damage is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -60,16 +61,17 @@ class Source:
                 return -1
         return found if found <= most else -1
 
-    def skip_to(self, pattern: bytes, step: int) -> bool:
-        """Take at least one byte, then all before the next ``pattern``; False: the stream ended without one.
+    def skip_to(self, patterns: Sequence[bytes], step: int) -> bool:
+        """Take at least one byte, then all before the next of the ``patterns``; False: the stream ended without one.
 
         It never reads ``step`` bytes or more beyond the pattern's first byte.
         """
         self.skip(min(1, len(self._ahead)))
-        while (found := self._ahead.find(pattern)) < 0:
-            self.skip(max(0, len(self._ahead) - len(pattern) + 1))
-            if len(self.peek(step)) < len(pattern):
-                self.skip(len(self._ahead))
+        while not (found := [at for pattern in patterns if (at := self._ahead.find(pattern)) >= 0]):
+            self.skip(max(0, len(self._ahead) - max(map(len, patterns)) + 1))
+            before = len(self._ahead)
+            if len(self.peek(step)) == before:
+                self.skip(before)
                 return False
-        self.skip(found)
+        self.skip(min(found))
         return True

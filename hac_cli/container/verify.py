@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from hac_cli.container.block_source import SEARCHED, BlockSource
+from hac_cli.container.block_source import BlockSource
 from hac_cli.container.blocks import (
     BLOCK_HEADER_SIZE,
     CRC_SIZE,
@@ -63,7 +63,7 @@ def samples_at_end(file: BinaryIO) -> int | None:
     stays where it is; None where its last bytes are no end block, or it has neither header nor copy."""
     start = file.tell()
     try:
-        header_crc = BlockSource(file, SEARCHED).header_crc
+        header_crc = BlockSource(file, tolerant=True).header_crc
         file.seek(-(MIN_BLOCK_SIZE + END_SIZE), os.SEEK_END)
         data = file.read()
         block, end = BlockHeader.unpack(data[:BLOCK_HEADER_SIZE]), End.unpack(data[BLOCK_HEADER_SIZE:-CRC_SIZE])

@@ -55,17 +55,19 @@ HEADER_FIELDS = {  # section 3: offset, size, least, most
 }
 
 
+def is_intact(header: bytes) -> bool:
+    """Section 3, as far as it is the same in every version."""
+    size = header[5] if header[:4] == MAGIC and len(header) > 5 else 0
+    return 44 <= size <= len(header) and zlib.crc32(header[: size - 4]) == number_at(header, size - 4, 4)
+
+
 class Header:
     """Section 3."""
 
     def __init__(self, data: bytes) -> None:
-        need(data[:4] == MAGIC, "no magic")
-        need(len(data) >= 6, "cut in the header")
+        need(is_intact(data), "no intact header")
+        self.size, self.crc = data[5], number_at(data, data[5] - 4, 4)
         need(data[4] >> 4 == 1, "unknown major version")
-        self.size = data[5]
-        need(44 <= self.size <= len(data), "header size")
-        self.crc = number_at(data, self.size - 4, 4)
-        need(zlib.crc32(data[: self.size - 4]) == self.crc, "header CRC")
         need(data[7] in (0, 1), "unknown incompatible flags")
         self.compact = data[7] == 1
         self.fields: dict[str, int | str | None] = dict(version=data[4], compatible_flags=data[6], compact=self.compact)
@@ -292,6 +294,7 @@ def recover(data: bytes, predictor: Predictor | None = None) -> File:
     try:
         file, offset = File(data, predictor, header := Header(data)), header.size
     except Invalid:
+        need(not is_intact(data), "a header that is refused")
         file, offset = File(data, predictor, copied_header(data)), 0
     while file.samples is None and offset >= 0:
         try:
