@@ -51,6 +51,27 @@ def test_recover(call, folder):
     assert call("decompress", "-q", "--recover", "good.hac", "good.wav") == (0, "", "")
 
 
+def test_a_part_tells_of_what_takes_of_it(call, folder):
+    whole = make_hac(folder / "whole.hac", frames=3000).read_bytes()  # 40 s in blocks of 0.4 s, of 80 bytes
+    parts = {
+        "cut.hac": (whole[: 44 + 60 * 80], ("--start", "20"), "no end block"),
+        "joined.hac": (2 * whole, ("--start", "20"), "another .hac file follows the end block"),
+        "hole.hac": (whole[: 44 + 20 * 80] + whole[44 + 30 * 80 :], ("--start", "12", "--duration", "4"), "missing"),
+    }
+    for name, (data, part, told) in parts.items():
+        (folder / name).write_bytes(data)
+        code, _, errors = call("decompress", "-q", "--recover", name, "part.wav", *part, "-f")
+        assert code == 5 and told in errors, name
+        assert call("decompress", "-q", "--recover", name, "early.wav", "--start", "1", "--duration", "2", "-f")[0] == 0
+
+
+def test_a_start_behind_the_last_samples_is_no_damage(call, folder):
+    """Though the last block may hold nothing else."""
+    make_hac(folder / "a.hac", frames=63, samples=60 * 320 - 10)
+    code, _, errors = call("decompress", "a.hac", "none.wav", "--start", "100")
+    assert (code, errors) == (2, "hac: the recording ends at 0.800 s, before that start\n")
+
+
 @pytest.mark.parametrize("name", ["hurt.hac", "-"])
 def test_recover_a_file_whose_header_is_damaged(name, call, hac, folder):
     data = bytearray(make_hac(folder / "long.hac", frames=5400, frames_per_block=300).read_bytes())

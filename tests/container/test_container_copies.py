@@ -160,3 +160,16 @@ def test_what_is_no_hac_file_is_given_up_after_a_mebibyte():
     with pytest.raises(CorruptError, match=r"not a \.hac file"):
         Reader(stream, lambda _: None, live=True)
     assert stream.taken < 1.1 * 2**20
+
+
+def test_a_sender_that_begins_anew_ends_what_is_heard():
+    """At once, and not when its blocks' numbers have come as far as those before."""
+    broken = LIVE[: len(LIVE_HEAD) + sum(map(len, LIVE_REST[:200])) - 3]
+    other = make_coded_header(compact=True, version=0x13, sample_rate=16_000).pack()
+    for header in (LIVE_HEAD, other):
+        reader, blocks, damages = read(broken + header + b"".join(LIVE_REST), live=True)
+        frames = 4 * (200 - len([place for place in places(LIVE_REST) if place < 199]) - 1)
+        np.testing.assert_array_equal(np.concatenate(blocks, 1), LIVE_TOKENS[:, :frames])
+        assert [(damage.first_frame, damage.frames) for damage in damages] == [(frames, None)]
+        assert damages[0].reason.endswith("the sender began anew; run this again to hear more")
+        assert reader.summary is None
