@@ -7,7 +7,6 @@ length, and only the first of the streams that are chained in an Ogg file, and o
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 import os
 import re
@@ -19,7 +18,8 @@ _HEAD_SIZE = 1024
 _W64_MAGIC = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 _FLAC_BEGINS, _FLAC_BEGINS_SIZE = re.compile(rb"fLaC[\0\x80]\0\0\x22"), 8
 _PIECE_SIZE = 1 << 20
-_OGG_PAGE = re.compile(rb"OggS\0(?P<flags>.).{8}(?P<serial>.{4})", re.DOTALL)
+_OGG_PAGE = re.compile(rb"OggS\0(?P<flags>.)", re.DOTALL)
+_OGG_BEGINNING = re.compile(rb"OggS\0[\x02\x06].{21}", re.DOTALL)
 _OGG_BEGINS = 2
 _OGG_HEADER_SIZE = 27
 _OGG_MAX_PAGE_SIZE = _OGG_HEADER_SIZE + 255 + 255 * 255
@@ -37,26 +37,26 @@ def is_cut_off(file: IO[bytes]) -> bool:
 
 
 def has_another_stream(file: IO[bytes]) -> bool:
-    """Whether an Ogg file ends with a stream that doesn't begin at its start, as recordings of web radio and what
-    ``cat`` joined do. Keeps the position."""
-    head = read_at(file, 0, _OGG_MAX_PAGE_SIZE)
-    tail = _last_pages(file, os.fstat(file.fileno()).st_size)
-    if _last_page_is_cut(tail):
-        return False
-    first_pages = itertools.takewhile(lambda page: page["flags"][0] & _OGG_BEGINS, _OGG_PAGE.finditer(head))
-    beginnings = {page["serial"] for page in first_pages}
-    pages = list(_OGG_PAGE.finditer(tail))
-    return bool(pages) and pages[-1]["serial"] not in beginnings
+    """Whether a stream begins in an Ogg file behind the pages of those at its start, as in recordings of web radio and
+    in what ``cat`` joined. Keeps the position."""
+    pages = _OGG_PAGE.finditer(read_at(file, 0, _OGG_MAX_PAGE_SIZE))
+    goes_on = next((page.start() for page in pages if not page["flags"][0] & _OGG_BEGINS), None)
+    return goes_on is not None and _count(file, _OGG_BEGINNING, _OGG_HEADER_SIZE, goes_on, most=1) == 1
 
 
 def has_another_flac(file: IO[bytes]) -> bool:
     """Whether a second FLAC stream begins somewhere in a file, as ``cat`` joins them: its marker and the start of the
     block that always follows. The first may stand behind tags. Keeps the position."""
-    position = found = 0
-    while found < 2 and len(piece := read_at(file, position, _PIECE_SIZE)) >= _FLAC_BEGINS_SIZE:
-        found += len(_FLAC_BEGINS.findall(piece))
-        position += len(piece) - _FLAC_BEGINS_SIZE + 1
-    return found > 1
+    return _count(file, _FLAC_BEGINS, _FLAC_BEGINS_SIZE, 0, most=2) == 2
+
+
+def _count(file: IO[bytes], pattern: re.Pattern[bytes], size: int, position: int, most: int) -> int:
+    """How often a pattern of ``size`` bytes stands in a file from ``position`` on, up to ``most``."""
+    found = 0
+    while found < most and len(piece := read_at(file, position, _PIECE_SIZE)) >= size:
+        found += len(pattern.findall(piece))
+        position += len(piece) - size + 1
+    return min(found, most)
 
 
 def another_follows(file: IO[bytes]) -> bool:

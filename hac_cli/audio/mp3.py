@@ -15,7 +15,7 @@ from hac_cli.audio.cutoff import read_at
 _LENGTH_TAG = re.compile(rb"(Xing|Info)(?P<flags>.{4})|VBRI", re.DOTALL)
 _COUNTS_FRAMES, _COUNTS_BYTES = 1, 2
 _FIRST_FRAME_SIZE = 2048
-_ID3_HEADER_SIZE = 10
+_ID3_HEADER_SIZE, _ID3V1_SIZE, _APE_HEADER_SIZE = 10, 128, 32
 _PADDING = 1 << 40
 
 
@@ -33,9 +33,18 @@ def goes_on(file: IO[bytes]) -> bool:
     if tag is None or not flags & _COUNTS_BYTES:
         return False
     counts = tag.end() + (4 if flags & _COUNTS_FRAMES else 0)
-    next_bytes = read_at(file, start + int.from_bytes(frame[counts : counts + 4], "big"), 3)
+    end = start + int.from_bytes(frame[counts : counts + 4], "big")
+    next_bytes = read_at(file, _behind_tags(file, end), 3)
     is_frame = len(next_bytes) == 3 and next_bytes[0] == 0xFF and next_bytes[1] >= 0xE0
     return is_frame or next_bytes == b"ID3"
+
+
+def _behind_tags(file: IO[bytes], position: int) -> int:
+    """Behind the tags that may end an MP3 file: APEv2 with its header, and ID3v1."""
+    head = read_at(file, position, _APE_HEADER_SIZE)
+    if head[:8] == b"APETAGEX" and len(head) == _APE_HEADER_SIZE:
+        position += _APE_HEADER_SIZE + int.from_bytes(head[12:16], "little")
+    return position + _ID3V1_SIZE * (read_at(file, position, 3) == b"TAG")
 
 
 def _first_frame(file: IO[bytes]) -> tuple[int, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -68,11 +69,16 @@ def _entries(source: Folder, target: Folder, selection: Selection, report: Probl
         return
     for given in selection.names:
         name = safe_name(given.removeprefix(f"{source.location.rstrip('/')}/"))
-        found = source.find(name)
+        found = source.find(name) or source.find(_from_here(name, source.location))
         if found is None:
             report(name, InputError("no such file"))
         else:
             yield found
+
+
+def _from_here(name: str, folder: str) -> str:
+    """A name in the folder that was given from the working directory, as ``find FOLDER`` prints it."""
+    return name.removeprefix(f"{os.path.relpath(folder)}/")
 
 
 def _outputs(

@@ -71,6 +71,8 @@ def make_plan(source: str, target: str | None, extension: str, force: bool) -> P
         return plan
     if extension == ".hac":
         _refuse_recordings(plan.target)
+    elif Path(plan.target).suffix.lower() == ".hac":
+        raise UsageError("is no name for a recording; give several files to hac batch decompress", target)
     if not force and stat.S_ISREG(_mode(plan.target)):
         raise OutputError("exists; overwrite it with -f, or name another output", plan.target)
     return plan

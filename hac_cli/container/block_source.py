@@ -114,7 +114,7 @@ class BlockSource(Source):
         return block, number, payload
 
     def skip_to_sync(self) -> bool:
-        """Takes at least one byte, then all before the next that may begin a block or a header; False: there is none."""
+        """Takes at least one byte, then all before what may begin a block or a header; False: nothing does any more."""
         if self.header.compact:
             return self.skip_to((SYNC[:1], MAGIC), COMPACT_HEADER_SIZE + COMPACT_CRC_SIZE)
         return self.skip_to((SYNC, MAGIC), MIN_BLOCK_SIZE)

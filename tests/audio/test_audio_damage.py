@@ -125,6 +125,27 @@ def test_a_second_stream_behind_the_first_is_told_of(tmp_path: Path, extension: 
         assert reader.truncated == (told if behind is second else None)
 
 
+@pytest.mark.parametrize("extension", ["ogg", "opus"])
+def test_a_stream_between_two_that_are_the_same(tmp_path: Path, extension: str) -> None:
+    jingle = write(tmp_path / f"a.{extension}", speechlike(1, 2)).read_bytes()
+    talk = write(tmp_path / f"b.{extension}", speechlike(1, 100)).read_bytes()
+    (tmp_path / f"show.{extension}").write_bytes(jingle + talk + jingle)
+    reader = AudioReader(tmp_path / f"show.{extension}")
+    assert read_all(reader).shape == (1, 2 * SAMPLE_RATE)
+    assert reader.truncated is not None and reader.truncated.startswith("goes on with another stream after 2.00 s")
+
+
+def test_an_mp3_behind_the_tags_of_another(tmp_path: Path) -> None:
+    whole = write(tmp_path / "a.mp3", speechlike(1, 2)).read_bytes()
+    old = b"TAG" + bytes(125)
+    ape = b"APETAGEX" + b"".join(n.to_bytes(4, "little") for n in (2000, 40, 1, 0xA0000000)) + bytes(8 + 40)
+    for tags in (old, ape, ape + old):
+        for behind, goes_on in ((whole, True), (b"", False)):
+            reader = AudioReader(io.BytesIO(whole + tags + behind))
+            assert read_all(reader).shape == (1, 2 * SAMPLE_RATE)
+            assert ("another stream" in (reader.truncated or "")) is goes_on
+
+
 def test_a_tail_that_only_looks_like_ogg(tmp_path: Path) -> None:
     path = write(tmp_path / "a.ogg", speechlike(1, 2))
     path.write_bytes(path.read_bytes() + bytes(66_000) + b"OggS\x01" + bytes(60))

@@ -112,6 +112,15 @@ def test_files_from(done, tree, call, tmp_path):
     assert (code, errors) == (3, f"hac: {tmp_path}/none: can't be read: no such file or directory\n")
 
 
+def test_files_as_find_prints_them(tree, call, tmp_path, monkeypatch):
+    """``find FOLDER``: from the working directory on; what is in a folder of that name is meant first."""
+    monkeypatch.chdir(tree.parent)
+    for given in (f"{tree.name}/plain.wav", "plain.wav", f"{tree}/plain.wav"):
+        (tmp_path / "names").write_text(given)
+        code, output, errors = call("batch", "compress", "-n", "--files-from", tmp_path / "names", tree.name, "none")
+        assert (code, output.count("plain.wav -> plain.hac")) == (0, 1), errors
+
+
 def test_a_pipe_that_is_closed_is_no_fault_of_the_list(tree, start_hac, tmp_path):
     (tmp_path / "names").write_text("".join(f"missing {number}.wav\n" for number in range(5000)))
     arguments = ("batch", "compress", "-n", "--json", "--files-from", tmp_path / "names", tree, "none")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import zlib
 
 import pytest
 from cli_tools import make_hac, names
@@ -24,7 +25,9 @@ def workplace(folder, talk):
     (folder / "sub").mkdir()
     whole = make_hac(folder / "whole.hac").read_bytes()
     (folder / "short.hac").write_bytes(whole[:30])
-    (folder / "newer.hac").write_bytes(whole[:4] + b"\x20" + whole[5:])
+    newer = whole[:4] + b"\x20" + whole[5:40]
+    (folder / "newer.hac").write_bytes(newer + zlib.crc32(newer).to_bytes(4, "little") + whole[44:])
+    (folder / "flipped.hac").write_bytes(newer + whole[40:])
     (folder / "flipped.hac").write_bytes(whole[:30] + b"!" + whole[31:])
     make_hac(folder / "unknown.hac", model_id=999)
     make_hac(folder / "other.hac", weights_digest=b"whatever")
@@ -44,6 +47,8 @@ REFUSALS = [
     ("compress --raw 24000 talk.wav new.hac", 2, "hac: '24000' is no raw format"),
     ("compress -f talk.wav hard.wav", 2, "hac: hard.wav: is the input as well"),
     ("compress -f talk.wav empty.wav", 2, "hac: empty.wav: is a name for a recording"),
+    ("decompress -f whole.hac other.hac", 2, "hac: other.hac: is no name for a recording; give several"),
+    ("decompress --raw 24000:1:s16 -f whole.hac other.hac", 2, "hac: other.hac: is no name for a recording"),
     ("cut -f whole.hac empty.wav", 2, "hac: empty.wav: is a name for a recording"),
     ("cat -f whole.hac empty.wav", 2, "hac: empty.wav: is a name for a recording"),
     ("compress --block 60 talk.wav new.hac", 2, "hac: --block is at most 54s"),
@@ -75,6 +80,7 @@ REFUSALS = [
     ("decompress empty.wav new.wav", 5, "hac: empty.wav: not a .hac file"),
     ("decompress short.hac", 5, "hac: short.hac: truncated"),
     ("decompress newer.hac", 5, "hac: newer.hac: format version 2 is not known"),
+    ("decompress flipped.hac", 5, "hac: flipped.hac: the header is damaged: checksum mismatch"),
     ("decompress flipped.hac", 5, "hac: flipped.hac: the header is damaged"),
     ("decompress unknown.hac", 6, "hac: unknown.hac: was made with model number 999"),
     ("decompress other.hac", 6, "hac: other.hac: was made with other weights"),
