@@ -107,9 +107,14 @@ class Part:
         return np.stack([self._chain(x, state) for x, state in zip(inputs, self._states, strict=True)])
 
 
-def _at_frame_rate(blocks: Sequence[int]) -> int:
-    """How many layers of a half of the network run once a frame: about half of the work."""
-    return blocks[-1] + 2
+def _middle(plan: Sequence[Layer], steps: int) -> int:
+    """After how many layers about half of the work is done, where ``steps`` go in for each frame: two threads share it.
+    Nearly all of it are the products of blocks."""
+    work = [0]
+    for layer in plan:
+        steps = steps * layer.stride if layer.kind == "up" else steps // layer.stride if layer.kind == "down" else steps
+        work.append(work[-1] + (layer.kind == "block") * steps * layer.inputs * layer.outputs)
+    return min(range(len(work)), key=lambda index: abs(work[-1] - 2 * work[index]))
 
 
 class NumpyEngine:
@@ -129,24 +134,21 @@ class NumpyEngine:
 
     @functools.cached_property
     def _encoder(self) -> tuple[Chain, Chain]:
-        """What runs more often than once a frame, and what doesn't."""
-        chain, at = Chain(self.encoder_layers), len(self.encoder_layers) - _at_frame_rate(self.config.blocks)
+        chain, at = Chain(self.encoder_layers), _middle(encoder_plan(self.config), self.config.hop_length)
         return chain[:at], chain[at:]
 
     @functools.cached_property
     def _decoder(self) -> tuple[Chain, Chain]:
-        """The other way round."""
-        blocks = self.config.decoder_blocks or self.config.blocks
-        chain, at = Chain(self.decoder_layers, integers=True), _at_frame_rate(blocks)
+        chain, at = Chain(self.decoder_layers, integers=True), _middle(decoder_plan(self.config), 1)
         return chain[:at], chain[at:]
 
     def encoder(self, channels: int) -> tuple[Half, Half]:
-        outer, inner = (Part(chain, channels) for chain in self._encoder)
-        return lambda audio: outer(self.scaled(audio)), lambda middle: self._tokens(inner(middle))
+        first, second = (Part(chain, channels) for chain in self._encoder)
+        return lambda audio: first(self.scaled(audio)), lambda middle: self._tokens(second(middle))
 
     def decoder(self, channels: int, frame: int = 0) -> tuple[Half, Half]:
-        inner, outer = (Part(chain, channels, frame) for chain in self._decoder)
-        return lambda tokens: inner(self._signs(tokens)), lambda middle: outer(middle)[..., 0] * self._scale
+        first, second = (Part(chain, channels, frame) for chain in self._decoder)
+        return lambda tokens: first(self._signs(tokens)), lambda middle: second(middle)[..., 0] * self._scale
 
     def scaled(self, audio: Array) -> Array:
         return ((audio - self._mean) / self._scale)[..., None]
