@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.audio.cutoff import another_follows, has_another_flac, has_another_stream, is_cut_off
+from hac_cli.audio.formats import places
 from hac_cli.audio.magic import may_be_audio
 from hac_cli.audio.mp3 import PaddedFile, goes_on, tells_its_length
 from hac_cli.audio.pcm import RawFormat, SampleFormat
@@ -184,6 +185,7 @@ class SndfileDecoder:
         self._file = file
         self.sample_rate: int = self._sound.samplerate
         self.channels: int = self._sound.channels
+        self._places = places(self._sound.subtype, self.channels)
         self.samples_expected: int | None = self._sound.frames if knows_length else None
         self.open_ended = False
         self.truncated: str | None = None
@@ -200,7 +202,7 @@ class SndfileDecoder:
             pieces.append(piece)
             wanted -= len(piece)
         block = np.concatenate(pieces) if pieces else np.empty((0, self.channels), np.float32)
-        return np.ascontiguousarray(block.T)
+        return np.ascontiguousarray(block.T[list(self._places)])
 
     def close(self) -> None:
         self._sound.close()

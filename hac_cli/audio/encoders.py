@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.audio.formats import PCM_FORMATS, FileFormat
+from hac_cli.audio.formats import PCM_FORMATS, FileFormat, places
 from hac_cli.audio.pcm import SampleFormat
 from hac_cli.audio.tags import SNDFILE_TAGS, info_chunk
 from hac_cli.audio.target import ByteTarget
@@ -107,6 +107,7 @@ class SndfileEncoder:
 
         self._sample_format = PCM_FORMATS.get(format.subtype)
         self._format = format
+        self._order = np.argsort(places(format.subtype, channels))
         self._path = target.path
         self._written = 0
         self._check_length(samples or 0, channels)
@@ -130,7 +131,7 @@ class SndfileEncoder:
                 setattr(self._sound, key, tags[key])
 
     def write(self, block: NDArray[np.float32]) -> None:
-        samples = self._for_libsndfile(block)
+        samples = self._for_libsndfile(block[self._order])
         self._written += len(samples)
         self._check_length(self._written, len(block))
         for start in range(0, len(samples), _PIECE_SAMPLES):

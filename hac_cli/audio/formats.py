@@ -27,10 +27,21 @@ PCM_FORMATS = {
 }
 """Sample formats by libsndfile's names."""
 
+_VORBIS_ORDERS = {
+    3: (0, 2, 1), 5: (0, 2, 1, 3, 4), 6: (0, 2, 1, 5, 3, 4), 7: (0, 2, 1, 6, 5, 3, 4), 8: (0, 2, 1, 7, 5, 6, 3, 4),
+}  # fmt: skip
+"""Where Vorbis and Opus have the channels of WAV, by their number (Vorbis I, section 4.3.9; RFC 7845, 5.1.1.2)."""
+
 _OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
 _AIFF_BYTES = (1 << 32) - (1 << 16)
 """libsndfile writes more than the 32 bits of its header can tell, and says nothing."""
 _MP3_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+
+
+def places(subtype: str, channels: int) -> tuple[int, ...]:
+    """Where libsndfile, which leaves them as the coding has them, has the channels of WAV."""
+    orders = _VORBIS_ORDERS if subtype in ("VORBIS", "OPUS") else {}
+    return orders.get(channels, tuple(range(channels)))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from hac_cli.audio import AudioWriter, RawFormat, formats
+from hac_cli.audio import AudioReader, AudioWriter, RawFormat, formats
 from hac_cli.errors import HacError, OutputError, UsageError
 
 SAMPLE_RATE = 24000
@@ -81,6 +81,23 @@ thread.join()
 """
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.ogg")], check=True)
     assert soundfile.info(tmp_path / "a.ogg").frames == SAMPLE_RATE * 60
+
+
+@pytest.mark.parametrize("extension", ["opus", "ogg", "flac"])
+@pytest.mark.parametrize(("channels", "in_ogg"), [(3, (0, 2, 1)), (4, (0, 1, 2, 3)), (6, (0, 2, 1, 4, 5, 3))])
+def test_channels_stand_where_the_coding_has_them(
+    tmp_path: Path, extension: str, channels: int, in_ogg: tuple[int, ...]
+) -> None:
+    """And come back to where they were. libsndfile gives them as they stand; one sounds after the other."""
+    seconds = np.repeat(np.eye(channels), 48_000, axis=1) * 0.3 * np.sin(np.arange(48_000 * channels) / 100)
+    path = write(tmp_path / f"a.{extension}", seconds.astype(np.float32), 48_000)
+
+    def order(audio: np.ndarray) -> tuple[int, ...]:
+        return tuple(int(np.square(channel).reshape(channels, -1).mean(1).argmax()) for channel in audio)
+
+    assert order(np.concatenate(list(AudioReader(path)), 1)) == tuple(range(channels))
+    stands = order(soundfile.read(path, always_2d=True)[0].T)
+    assert stands == (tuple(range(channels)) if extension == "flac" else in_ogg)
 
 
 def test_the_format_argument_wins_over_the_name(tmp_path: Path) -> None:
