@@ -25,7 +25,7 @@ def _input_errors(path: str | None) -> Iterator[None]:
     except FileNotFoundError as error:
         raise InputError("no such file", path) from error
     except IsADirectoryError as error:
-        raise InputError("is a directory; name the files in it", path) from error
+        raise InputError("is a directory; name the files in it, or give it to hac batch", path) from error
     except PermissionError as error:
         raise InputError("can't be read: permission denied", path) from error
     except OSError as error:
@@ -66,7 +66,7 @@ class ByteSource:
             self.path = None
             self._stream = source
         else:
-            raise UsageError(f"a source is a path or a stream of bytes, not {source!r}")
+            raise UsageError(f"a source is a path or a stream of bytes, not {type(source).__name__}")
         make_blocking(self._stream)
         # read1 returns what a pipe holds now, where read would wait for all of it; unbuffered streams lack it
         self._read_once = getattr(self._stream, "read1", self._stream.read)

@@ -64,7 +64,7 @@ class ByteTarget:
             make_blocking(target)
             self.seekable = False
         else:
-            raise UsageError(f"a target is a path or a stream of bytes, not {target!r}")
+            raise UsageError(f"a target is a path or a stream of bytes, not {type(target).__name__}")
 
     def write(self, data: bytes | memoryview) -> int:
         """Writes all of ``data``, at once to a pipe, and returns its length."""

@@ -101,7 +101,11 @@ def _outputs(
         for member in members:
             if _matches(member, selection.exclude):
                 continue
-            target = without_extension(safe_name(member)) + settings.extension
+            try:
+                target = without_extension(safe_name(member)) + settings.extension
+            except HacError as error:
+                report(entry.name, error)
+                continue
             yield Candidate(entry.name, entry.size // len(members), entry.stamp, target, member)
     else:
         yield Candidate(entry.name, entry.size, entry.stamp, f"{stem}{settings.extension}")

@@ -141,6 +141,16 @@ def test_two_recordings_in_shards_with_one_output(settings, tmp_path, monkeypatc
     assert outputs == {"a/one.flac": "a/one.wav", "two.wav": "two.wav"} and not made.refused
 
 
+def test_a_recording_in_a_shard_that_would_leave_the_folder(settings, tmp_path, monkeypatch):
+    """Is refused with its shard's name; the others are decoded."""
+    monkeypatch.setattr("hac_cli.batch.tokens.paths", lambda path: ["../evil.wav", "good.wav"])
+    (tmp_path / "src" / "tokens-0.npz").touch()
+    made = planned(replace(settings, command="decompress"))
+    assert [item.member for job in made.plan.jobs() for item in job.items] == ["good.wav"]
+    (refused,) = made.refused
+    assert refused.input == "tokens-0.npz" and "'../evil.wav' doesn't name a file inside" in refused.error
+
+
 def test_links(settings, source, tmp_path):
     """Files and folders that links lead to are taken; a folder that it stands in is not gone round for ever."""
     source("a/one.wav")
