@@ -18,9 +18,11 @@ const int hac_stretch = STRETCH, hac_most = MOST;
 typedef short pairs __attribute__((vector_size(4 * LANES)));
 typedef int32_t integers __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
+INLINE size stretches_of(const matrix *m) { return (m->inputs + STRETCH - 1) / STRETCH; }
+
 size integer_room(const matrix *m)
 {
-    return m->weights == INTEGERS ? TILE * (m->inputs / 2 + (m->inputs + STRETCH - 1) / STRETCH) : 0;
+    return m->weights == INTEGERS ? TILE * (m->inputs / 2 + stretches_of(m)) : 0;
 }
 
 #ifdef __x86_64__
@@ -98,7 +100,7 @@ INLINE AVX2 void strip(const int16_t *x, const float *units, size stretches, int
 INLINE AVX2 void strips(const int16_t *x, const float *units, size rows, const matrix *m, enum after after,
                         const float *one, const float *two, float *y)
 {
-    size stretches = (m->inputs + STRETCH - 1) / STRETCH;
+    size stretches = stretches_of(m);
 #define ROWS(n, row, column) \
     strip(x + row * m->inputs, units + row * stretches, stretches, n, m, column, after, one, \
           after == THEN_ADD ? two + row * m->outputs : two, y + row * m->outputs)
@@ -109,7 +111,7 @@ INLINE AVX2 void strips(const int16_t *x, const float *units, size rows, const m
 AVX2 void integer_product(const float *x, size step, size rows, const matrix *m, enum after after, const float *one,
                           const float *two, float *room, float *y)
 {
-    size stretches = (m->inputs + STRETCH - 1) / STRETCH;
+    size stretches = stretches_of(m);
     float *units = room;
     int16_t *whole = (int16_t *)(room + rows * stretches);
     for (size row = 0; row < rows; row++)
