@@ -21,6 +21,7 @@ from hac_cli.train.adversary import Adversary
 from hac_cli.train.feedback import Feedback
 from hac_cli.train.muon import build_optimizers
 from hac_cli.train.objective import Objective, Terms, heard
+from hac_cli.train.precision import in_bfloat16, round_gradients
 from hac_cli.train.recipe import Recipe
 from hac_cli.train.schedule import Schedule
 
@@ -43,6 +44,9 @@ class Learner:
         if recipe.frozen != "none":
             getattr(self.model, recipe.frozen).eval().requires_grad_(False)
             self.model.input_scale.eval()  # both halves go by it
+        self.in_bfloat16 = in_bfloat16(recipe.precision, device)
+        if self.in_bfloat16 and device.type == "cpu":  # a GPU has TF32
+            round_gradients(self.model)
         self.network = torch.compile(self.model) if compiled else self.model
         self.objective = Objective(recipe).to(device)
         self.feedback = Feedback(recipe.model.sample_rate).to(device) if recipe.losses.feedback else None
@@ -81,11 +85,8 @@ class Learner:
         return self.update(values, schedule)
 
     def autocast(self) -> torch.autocast:
-        """For discriminators, nearly all of a step's work. Not the generator: they would hear its rounding."""
-        precision = self.recipe.precision
-        if precision == "auto":
-            precision = "bfloat16" if self.device.type == "cuda" else "float32"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16")
+        """For discriminators. Not for the generator's output: they would hear its rounding."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16)
 
     def reconstruct(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The network's output and what it should be, aligned and at one level, and the latents."""

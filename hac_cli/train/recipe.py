@@ -15,6 +15,7 @@ from hac_cli.losses.adversarial import Kind
 from hac_cli.losses.discriminators import SIZES
 from hac_cli.model.config import ModelConfig
 from hac_cli.train.crops import CropSettings
+from hac_cli.train.precision import Precision
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -133,15 +134,14 @@ class EvaluationSettings:
 class Recipe:
     """Everything that a training run is made of, but its data and its budget of time.
 
-    ``precision``: that of the discriminators, bfloat16 by autocast, float32, or what suits the device; the generator
-    has float32, or TF32. ``large``: the network may have more parameters than a release. ``curvature``: how much of
-    what pulls latents to 0 is taken off; ``spherical``: the latents of a frame have an RMS of 1; see ``quantizer``.
-    ``frozen``: the half of the network that doesn't learn.
+    ``precision``: that of the discriminators, and on a CPU of the generator's gradients: bfloat16, float32, or what the
+    device is fast at. ``large``: more parameters than a release has. ``curvature``: how much of what pulls latents to 0
+    is taken off, ``spherical``: a frame's latents have an RMS of 1, see ``quantizer``. ``frozen``: what doesn't learn.
     """
 
     seed: int = 0
     max_steps: int = 1_000_000
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Precision = "auto"
     large: bool = False
     curvature: float = 0.0
     spherical: bool = False

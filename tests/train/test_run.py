@@ -134,12 +134,18 @@ def test_dear_terms_may_hear_a_part_of_the_clips(corpus, tmp_path):
     assert found[0]["spectral"] != pytest.approx(found[1]["spectral"], rel=1e-4)
 
 
-def test_discriminators_learn_in_bfloat16_too(corpus, tmp_path):
+def test_discriminators_and_gradients_may_be_in_bfloat16(corpus, tmp_path):
     joined = replace(ADVERSARIAL, adversarial=replace(ADVERSARIAL.adversarial, start=0.0))
-    values = make_trainer(corpus, tmp_path, replace(joined, precision="bfloat16")).train_step()
-    exact = make_trainer(corpus, tmp_path, joined).train_step()
+    found, gradients = [], []
+    for precision in ("bfloat16", "float32"):
+        trainer = make_trainer(corpus, tmp_path, replace(joined, precision=precision))
+        found.append(trainer.train_step())
+        gradients.append(trainer.learner.model.encoder[-1].weight.grad)
+    values, exact = found
     assert values["spectral"] == exact["spectral"] and values["discriminator"] != exact["discriminator"]
     assert values["discriminator"] == pytest.approx(exact["discriminator"], rel=0.05)
+    difference = (gradients[0] - gradients[1]).norm() / gradients[1].norm()
+    assert 0 < difference < 0.05
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(corpus, tmp_path):
