@@ -15,7 +15,16 @@ from hac_cli.audio.mp3 import PaddedFile, goes_on, tells_its_length
 from hac_cli.audio.pcm import RawFormat, SampleFormat
 from hac_cli.audio.source import ByteSource
 from hac_cli.audio.tags import SNDFILE_TAGS
-from hac_cli.audio.wav import MAGIC_SIZE, UnsupportedWavError, another_comes, is_wav, read_tags_behind, read_wav_header
+from hac_cli.audio.wav import (
+    MAGIC_SIZE,
+    Behind,
+    UnsupportedWavError,
+    is_wav,
+    read_tags_behind,
+    read_wav_header,
+    unwrapped,
+    what_follows,
+)
 from hac_cli.errors import InputError
 
 NOT_AUDIO = (
@@ -23,6 +32,7 @@ NOT_AUDIO = (
     "if it is headerless PCM"
 )
 GOES_ON = "goes on with another stream after {:.2f} s, which needs a file of its own"
+MORE = "goes on after the {:.2f} s of its header; if that is wrong, write it anew with sox --ignore-length"
 _NO_END = 1 << 62
 """libsndfile says about 2**63 samples where it does not know."""
 _PIECE_SAMPLES = 4096
@@ -66,11 +76,11 @@ def open_decoder(source: ByteSource, raw: RawFormat | None) -> Decoder:
         try:
             header = read_wav_header(source.read)
             layout = (header.sample_rate, header.channels, header.sample_format)
-            tags = header.tags
-            if source.size is not None and header.data_size is not None and header.data_size < source.bytes_left():
-                end = source.size - source.bytes_left() + header.data_size + header.data_size % 2
-                tags = tags | read_tags_behind(source.read_at, end)
-            return PcmDecoder(source, "WAV", *layout, header.data_size, tags)
+            tags, data_size = header.tags, header.data_size
+            if source.size is not None and data_size is not None and data_size < (left := source.bytes_left()):
+                data_size = unwrapped(data_size, left) if magic[:4] == b"RIFF" else data_size
+                tags = tags | read_tags_behind(source.read_at, source.size - left + data_size + data_size % 2)
+            return PcmDecoder(source, "WAV", *layout, data_size, tags)
         except UnsupportedWavError as error:
             source.push_back(error.consumed)
     elif magic[:4] == b"\x89HAC":
@@ -110,20 +120,23 @@ class PcmDecoder:
     def read(self, samples: int) -> NDArray[np.float32]:
         if self._promised is not None:
             samples = min(samples, self._promised - self._delivered)
-            if not samples and self._another_comes():
-                self.truncated = GOES_ON.format(self._delivered / self.sample_rate)
+            if not samples:
+                self._look_behind()
         data = self._read_whole_samples(samples * self._step)
         return self._sample_format.decode(data, self.channels)
 
     def close(self) -> None:
         pass
 
-    def _another_comes(self) -> bool:
-        """Whether another WAV file stands behind the chunk of samples, all of which were read."""
+    def _look_behind(self) -> None:
+        """Notes what stands behind the chunk of samples, all of which were read."""
         assert self._data_size is not None and self._promised is not None
         self.open_ended = self._source.size is None  # all is there, and nothing but a pipe's end tells
         rest = self._data_size - self._promised * self._step  # of a sample
-        return another_comes(self._source.read, rest + self._data_size % 2)
+        behind = what_follows(self._source.read, rest + self._data_size % 2)
+        if behind is not Behind.CHUNKS:
+            told = GOES_ON if behind is Behind.FILE else MORE
+            self.truncated = told.format(self._delivered / self.sample_rate)
 
     def _read_whole_samples(self, size: int) -> bytes:
         """What is there, at most ``size`` bytes; at least one sample of every channel unless the input ends."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from hac_cli.audio.pcm import SampleFormat
 from hac_cli.audio.tags import MAX_INFO_SIZE, parse_info
@@ -25,6 +26,9 @@ _MOST_BYTES = 1 << 62
 _PIECE_SIZE = 1 << 16
 _MAX_CHUNKS = 64
 """There may be anything."""
+_WRAP = 1 << 32
+_NO_TAIL = 4096
+"""Bytes; less behind a file may be anything."""
 
 
 class UnsupportedWavError(Exception):
@@ -71,10 +75,19 @@ def read_tags_behind(read_at: Callable[[int, int], bytes], position: int) -> dic
     return tags
 
 
-def another_comes(read: Callable[[int], bytes], position: int) -> bool:
-    """Whether another WAV file comes ``position`` bytes further on, where the chunk of samples ends. Reads on to the
-    end of a pipe, but for that."""
-    here = 0
+class Behind(Enum):
+    """What stands behind the chunk of samples: chunks of a kind that is left alone or nothing, another file, as ``cat``
+    joins them, or what can be no chunk, such as samples that the header knows nothing of."""
+
+    CHUNKS = auto()
+    FILE = auto()
+    MORE = auto()
+
+
+def what_follows(read: Callable[[int], bytes], position: int) -> Behind:
+    """What comes ``position`` bytes further on, where the chunk of samples ends. Reads on to the end of a pipe, but
+    where that is no chunk."""
+    here, first = 0, True
 
     def read_at(wanted: int, size: int) -> bytes:
         nonlocal here
@@ -84,7 +97,24 @@ def another_comes(read: Callable[[int], bytes], position: int) -> bool:
         here += len(data)
         return data
 
-    return any(chunk_id in _MAGICS for chunk_id, _, _ in _chunks(read_at, position))
+    for chunk_id, _, _ in _chunks(read_at, position):
+        if chunk_id in _MAGICS:
+            return Behind.FILE
+        if first and not _may_be_chunk(chunk_id) and len(read(_NO_TAIL)) == _NO_TAIL:
+            return Behind.MORE
+        first = first and not any(chunk_id)
+    return Behind.CHUNKS
+
+
+def _may_be_chunk(chunk_id: bytes) -> bool:
+    """Letters, or the zeros that some fill a sector with."""
+    return chunk_id.isascii() and (chunk_id.decode("ascii").isprintable() or not any(chunk_id))
+
+
+def unwrapped(data_size: int, bytes_left: int) -> int:
+    """The bytes of samples in a RIFF file, of 4 GiB or more perhaps: its writer's 32 bits begin at 0 again, and no
+    other chunk has room for so much."""
+    return data_size + max(0, bytes_left - data_size) // _WRAP * _WRAP
 
 
 def end_of_data(read_at: Callable[[int, int], bytes]) -> int:

@@ -176,6 +176,18 @@ def test_chunks_behind_a_wav_are_no_second_stream(tmp_path: Path) -> None:
             assert ("another stream" in (reader.truncated or "")) is goes_on
 
 
+@pytest.mark.parametrize("said", [1.0, 0.0])
+def test_samples_that_the_header_knows_nothing_of_are_told_of(tmp_path: Path, said: float) -> None:
+    content = bytearray(write(tmp_path / "a.wav", speechlike(1, 2)).read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = int(2 * said * SAMPLE_RATE).to_bytes(4, "little")
+    (tmp_path / "a.wav").write_bytes(content)
+    for source in (tmp_path / "a.wav", io.BytesIO(content)):
+        reader = AudioReader(source)
+        assert read_all(reader).shape == (1, said * SAMPLE_RATE)
+        assert f"goes on after the {said:.2f} s of its header" in (reader.truncated or "")
+
+
 def test_a_second_wav_is_seen_behind_an_odd_number_of_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, speechlike(1, 1)[0, :9999], SAMPLE_RATE, subtype="PCM_U8")

@@ -192,6 +192,17 @@ def test_files_beyond_4_gib(tmp_path: Path) -> None:
         np.testing.assert_array_equal(next(reader)[:, : len(TONE)], TONE_READ)
 
 
+def test_a_length_that_began_again_at_4_gib(tmp_path: Path) -> None:
+    path, bytes_left = tmp_path / "long.wav", 5 * 2**30
+    start = wav_header(S16, 24000, 1, 2**29)  # what 32 bits leave of it
+    with path.open("wb") as file:
+        file.write(start + TONE_BYTES)
+        file.truncate(len(start) + bytes_left)
+    with AudioReader(path) as reader:
+        assert reader.samples_expected == bytes_left // 2
+        np.testing.assert_array_equal(next(reader)[:, : len(TONE)], TONE_READ)
+
+
 def test_a_writer_that_passes_4_gib_makes_rf64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SampleFormat, "encode", lambda self, block: b"")  # counts samples, writes none
     block = np.broadcast_to(np.float32(0), (1, 2**30))
