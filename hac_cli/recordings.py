@@ -90,7 +90,7 @@ def compress(
     *,
     model: str = released.DEFAULT_MODEL,
     mono: bool = False,
-    raw: RawFormat | None = None,
+    raw: RawFormat | str | None = None,
     payload: str = "coded",
     frames_per_block: int | None = None,
     live: bool = False,
@@ -102,12 +102,13 @@ def compress(
 ) -> Result:
     """Codes a recording into a ``.hac`` file or stream, block by block, in bounded memory.
 
-    ``source`` and ``sink`` are paths or binary streams (which stay open). ``payload``: "raw" leaves out the entropy
-    coding that makes files smaller; ``metadata``: title, date and the like are kept. If ``frames_per_block`` is not
-    given, a pipe's blocks are shorter than a file's. ``live``: every block is coded and written as soon as its audio is
-    there, and blocks are short; otherwise 1.3 s of audio is coded at a time, which is faster. ``threads``: 2 are faster
-    where two cores are free; the file is the same. ``best``: tokens are chosen by what they decode to (``search``),
-    which takes torch and about as long as the recording.
+    ``source`` and ``sink`` are paths or binary streams (which stay open). ``raw``: the layout of a source without a
+    header, such as "24000:1:s16". ``payload``: "raw" leaves out the entropy coding that makes files smaller;
+    ``metadata``: title, date and the like are kept. If ``frames_per_block`` is not given, a pipe's blocks are shorter
+    than a file's. ``live``: every block is coded and written as soon as its audio is there, and blocks are short;
+    otherwise 1.3 s of audio is coded at a time, which is faster. ``threads``: 2 are faster where two cores are free;
+    the file is the same. ``best``: tokens are chosen by what they decode to (``search``), which takes torch and about
+    as long as the recording.
 
     Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
     unknown model, UsageError for what is to be both live and best, an unknown payload, or a sink that is the source.
@@ -120,7 +121,7 @@ def compress(
     chosen = released.find(model)
     usual_seconds = LIVE_BLOCK if live else FILE_BLOCK if _is_file(sink) else PIPE_BLOCK
     with contextlib.ExitStack() as stack:
-        reader = source if isinstance(source, AudioReader) else stack.enter_context(AudioReader(source, raw))
+        reader = source if isinstance(source, AudioReader) else stack.enter_context(AudioReader(source, _layout(raw)))
         predictor = predictors.for_model(model) if payload == "coded" else None
         header = Header(
             sample_rate=reader.sample_rate,
@@ -170,7 +171,7 @@ def decompress(
     target: Target,
     *,
     format: str | None = None,
-    raw: RawFormat | None = None,
+    raw: RawFormat | str | None = None,
     subtype: str | None = None,
     start: float = 0.0,
     duration: float | None = None,
@@ -209,7 +210,7 @@ def decompress(
         stream = decoder_stream(header.channels, model=chosen.name, engine=engine,
                                 **_pace(header, live, threads))  # fmt: skip
         window = Window.of_seconds(start, duration, header.sample_rate)
-        with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=raw, subtype=subtype,
+        with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=_layout(raw), subtype=subtype,
                          samples=window.samples(total),
                          tags=reader.read_metadata() if metadata else None) as writer:  # fmt: skip
             player = Player(reader, damages, stream, live=heard_once and not recover)
@@ -234,6 +235,10 @@ def _exact_samples(source: Source) -> int | None:
         with contextlib.suppress(OSError), Path(source).open("rb") as file:
             return samples_at_end(file)
     return None
+
+
+def _layout(raw: RawFormat | str | None) -> RawFormat | None:
+    return RawFormat.parse(raw) if isinstance(raw, str) else raw
 
 
 def _is_file(sink: Target) -> bool:

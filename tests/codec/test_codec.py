@@ -165,6 +165,15 @@ def test_what_is_neither_path_nor_stream_is_refused(wrong):
         hac_cli.decompress(wrong, io.BytesIO())
 
 
+def test_samples_without_a_header_have_a_layout():
+    samples, coded, back = (np.sin(np.arange(4800) / 9) * 9000).astype("<i2").tobytes(), io.BytesIO(), io.BytesIO()
+    hac_cli.compress(io.BytesIO(samples), coded, raw="24000:2:s16")
+    result = hac_cli.decompress(io.BytesIO(coded.getvalue()), back, raw="24000:2:s16le")
+    assert (result.channels, result.samples, len(back.getvalue())) == (2, 2400, len(samples))
+    with pytest.raises(UsageError, match="'24000' is no raw format"):
+        hac_cli.compress(io.BytesIO(samples), coded, raw="24000")
+
+
 def test_an_unknown_payload_is_refused():
     with pytest.raises(UsageError, match="no payload 'foo'; use one of coded, raw"):
         hac_cli.compress(recording(10), io.BytesIO(), payload="foo")
