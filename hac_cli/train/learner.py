@@ -17,11 +17,11 @@ from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
 from hac_cli.model.network import Codec
 from hac_cli.model.parallel import average_, shared_mean
 from hac_cli.model.quantizer import bit_entropy, disagreement
+from hac_cli.train import precision
 from hac_cli.train.adversary import Adversary
 from hac_cli.train.feedback import Feedback
 from hac_cli.train.muon import build_optimizers
 from hac_cli.train.objective import Objective, Terms, heard
-from hac_cli.train.precision import in_bfloat16, round_gradients
 from hac_cli.train.recipe import Recipe
 from hac_cli.train.schedule import Schedule
 
@@ -44,14 +44,14 @@ class Learner:
         if recipe.frozen != "none":
             getattr(self.model, recipe.frozen).eval().requires_grad_(False)
             self.model.input_scale.eval()  # both halves go by it
-        self.in_bfloat16 = in_bfloat16(recipe.precision, device)
-        if self.in_bfloat16 and device.type == "cpu":  # a GPU has TF32
-            round_gradients(self.model)
+        self.precision = precision.chosen(recipe.precision, device)
+        if self.precision == torch.bfloat16 and device.type == "cpu":  # a GPU has TF32
+            precision.round_gradients(self.model)
         self.network = torch.compile(self.model) if compiled else self.model
         self.objective = Objective(recipe).to(device)
         self.feedback = Feedback(recipe.model.sample_rate).to(device) if recipe.losses.feedback else None
         self.teacher = torch.compile(self.average.encode) if compiled else self.average.encode
-        self.optimizers = build_optimizers(self.model, recipe.optim)
+        self.optimizers = build_optimizers(self.model, recipe.optim, self.precision)
         judged = recipe.losses.adversarial or recipe.losses.features
         self.adversary = Adversary(recipe.adversarial, device) if judged else None
         self.balancer = Balancer(recipe.balancer.norm, mean=shared_mean) if recipe.balancer.on else None
@@ -86,7 +86,7 @@ class Learner:
 
     def autocast(self) -> torch.autocast:
         """For discriminators. Not for the generator's output: they would hear its rounding."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16)
 
     def reconstruct(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The network's output and what it should be, aligned and at one level, and the latents."""

@@ -1,4 +1,5 @@
-"""What of a training step is done in bfloat16, where the machine multiplies that faster."""
+"""What of a training step is done in bfloat16, where the machine multiplies that faster: discriminators, the gradients
+of linear layers, and Muon."""
 
 from __future__ import annotations
 
@@ -11,12 +12,12 @@ from torch import Tensor, nn
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
-def in_bfloat16(precision: Precision, device: torch.device) -> bool:
-    """Whether a recipe's ``precision`` means bfloat16 here; "auto" does on a GPU, and on a CPU with units for it."""
-    if precision == "auto":
-        # torch has no public question for this (https://github.com/pytorch/pytorch/blob/main/torch/cpu/__init__.py)
-        return device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
-    return precision == "bfloat16"
+def chosen(precision: Precision, device: torch.device) -> torch.dtype:
+    """What a recipe's ``precision`` means here; "auto" is bfloat16 on a GPU, and on a CPU with units for it."""
+    if precision == "auto":  # torch has no public question for the units of a CPU
+        has_units = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+        return torch.bfloat16 if has_units else torch.float32
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
 class _Rounded(torch.autograd.Function):
