@@ -14,9 +14,10 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 def chosen(precision: Precision, device: torch.device) -> torch.dtype:
     """What a recipe's ``precision`` means here; "auto" is bfloat16 on a GPU, and on a CPU with units for it."""
-    if precision == "auto":  # torch has no public question for the units of a CPU
-        has_units = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
-        return torch.bfloat16 if has_units else torch.float32
+    if precision == "auto":
+        # torch has no public question for the units of a CPU, and before 2.6 none at all
+        cpu_has_units = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+        return torch.bfloat16 if device.type == "cuda" or cpu_has_units() else torch.float32
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
