@@ -12,6 +12,7 @@ from hac_cli.container.blocks import (
     CODED,
     COMPACT_CRC_SIZE,
     COMPACT_HEADER_SIZE,
+    CRC_SIZE,
     DATA,
     MIN_BLOCK_SIZE,
     SYNC,
@@ -83,14 +84,17 @@ class BlockSource(Source):
         return f"{message}; hac decompress --recover looks for a copy of it"
 
     def begins_anew(self) -> bool:
-        """Whether an intact header stands here."""
+        """Whether another recording begins here: an intact header, and not that of a copy whose frame is damaged, which
+        its block's CRC follows, where a block should."""
         if self.peek(len(MAGIC)) != MAGIC:
             return False
         try:
-            Header.unpack(peek_header(self))
+            header = peek_header(self)
+            Header.unpack(header)
         except CorruptError as error:
             return isinstance(error, Refused)
-        return True
+        behind = self.peek(CRC_SIZE + 1, len(header))
+        return behind[:1] == SYNC[:1] != behind[CRC_SIZE:]
 
     def block_header(self, offset: int = 0) -> BlockHeader:
         """That of the block that begins ``offset`` bytes from here. Raises as ``whole_block``."""

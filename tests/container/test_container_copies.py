@@ -162,6 +162,16 @@ def test_what_is_no_hac_file_is_given_up_after_a_mebibyte():
     assert stream.taken < 1.1 * 2**20
 
 
+@pytest.mark.parametrize("place", range(12))
+def test_a_copy_of_the_header_that_is_hurt_is_no_new_sender(place: int):
+    """Its own frame, in front of the number and the header that it holds."""
+    data = bytearray(LIVE_HEAD + b"".join(LIVE_REST))
+    data[data.index(LIVE_HEAD, len(LIVE_HEAD)) - 12 + place] ^= 1
+    _, blocks, damages = read(bytes(data), live=True)
+    np.testing.assert_array_equal(np.concatenate(blocks, 1), LIVE_TOKENS)
+    assert [damage.frames for damage in damages] == [0]
+
+
 def test_a_sender_that_begins_anew_ends_what_is_heard():
     """At once, and not when its blocks' numbers have come as far as those before."""
     broken = LIVE[: len(LIVE_HEAD) + sum(map(len, LIVE_REST[:200])) - 3]
