@@ -1,7 +1,7 @@
 """Whether a file was cut off, or holds more than is read, for the formats where libsndfile does not tell.
 
 It reads a shortened AIFF, AU, W64, Ogg, SPHERE or VOC file, or a WAV file of any coding, as a complete one of less
-length, and only the first of the streams that are chained in an Ogg file, and of joined FLAC or AU files.
+length, and only the first of the streams that are chained in an Ogg file, and of joined files of any format.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import re
 from typing import IO
 
-from hac_cli.audio.wav import end_of_data
+from hac_cli.audio.wav import Behind, end_of_data, is_much, what_follows
 
 _HEAD_SIZE = 1024
 _W64_MAGIC = bytes.fromhex("726966662e91cf11a5d628db04c10000")
@@ -59,11 +59,25 @@ def _count(file: IO[bytes], pattern: re.Pattern[bytes], size: int, position: int
     return min(found, most)
 
 
-def another_follows(file: IO[bytes]) -> bool:
-    """Whether a file goes on with another one of its format behind the end that it announces. Keeps the position."""
+def what_is_behind(file: IO[bytes]) -> Behind:
+    """What a file has behind the end of samples, or of all, that it announces. Keeps the position."""
     head = read_at(file, 0, _HEAD_SIZE)
-    end = _announced_size(head)
-    return end > 0 and read_at(file, end, 4) == head[:4]
+    is_riff = head[:4] == b"RIFF"
+    position = end_of_data(functools.partial(read_at, file)) if is_riff else _announced_size(head)
+    if not position:
+        return Behind.CHUNKS
+    if not is_riff and read_at(file, position, 4) == head[:4]:
+        return Behind.FILE
+
+    def read(size: int) -> bytes:
+        nonlocal position
+        data = read_at(file, position, size)
+        position += len(data)
+        return data
+
+    if is_riff:
+        return what_follows(read, position % 2)  # chunks begin at even bytes
+    return Behind.MORE if is_much(read) else Behind.CHUNKS
 
 
 def read_at(file: IO[bytes], position: int, size: int) -> bytes:

@@ -8,7 +8,7 @@ from typing import IO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.audio.cutoff import another_follows, has_another_flac, has_another_stream, is_cut_off
+from hac_cli.audio.cutoff import has_another_flac, has_another_stream, is_cut_off, what_is_behind
 from hac_cli.audio.formats import places
 from hac_cli.audio.magic import may_be_audio
 from hac_cli.audio.mp3 import PaddedFile, goes_on, tells_its_length
@@ -33,6 +33,7 @@ NOT_AUDIO = (
 )
 GOES_ON = "goes on with another stream after {:.2f} s, which needs a file of its own"
 MORE = "goes on after the {:.2f} s of its header; if that is wrong, write it anew with sox --ignore-length"
+BEHIND = {Behind.FILE: GOES_ON, Behind.MORE: MORE}
 _NO_END = 1 << 62
 """libsndfile says about 2**63 samples where it does not know."""
 _PIECE_SAMPLES = 4096
@@ -41,8 +42,9 @@ _LARGE_HEADER = 4096
 """Bytes; what is longer holds samples, whatever it says."""
 
 
-_SECOND_STREAMS = {"OGG": has_another_stream, "MP3": goes_on, "FLAC": has_another_flac, "AU": another_follows}
+_SECOND_STREAMS = {"OGG": has_another_stream, "MP3": goes_on, "FLAC": has_another_flac}
 """Whether libsndfile stops where more follows, by its names of formats."""
+_END_ANNOUNCED = ("AIFF", "AU", "W64", "WAV", "WAVEX")
 
 
 class Decoder(Protocol):
@@ -135,8 +137,7 @@ class PcmDecoder:
         rest = self._data_size - self._promised * self._step  # of a sample
         behind = what_follows(self._source.read, rest + self._data_size % 2)
         if behind is not Behind.CHUNKS:
-            told = GOES_ON if behind is Behind.FILE else MORE
-            self.truncated = told.format(self._delivered / self.sample_rate)
+            self.truncated = BEHIND[behind].format(self._delivered / self.sample_rate)
 
     def _read_whole_samples(self, size: int) -> bytes:
         """What is there, at most ``size`` bytes; at least one sample of every channel unless the input ends."""
@@ -246,3 +247,5 @@ class SndfileDecoder:
             self.truncated = f"is damaged or cut off after {seconds}"
         elif not self._delivered and os.fstat(self._file.fileno()).st_size > _LARGE_HEADER:
             self.truncated = "says that it has no samples, but is longer than that; its header was never completed"
+        elif self.format in _END_ANNOUNCED and (told := BEHIND.get(what_is_behind(self._file))):
+            self.truncated = told.format(self._delivered / self.sample_rate)

@@ -87,28 +87,34 @@ class Behind(Enum):
 def what_follows(read: Callable[[int], bytes], position: int) -> Behind:
     """What comes ``position`` bytes further on, where the chunk of samples ends. Reads on to the end of a pipe, but
     where that is no chunk."""
-    here, first = 0, True
-
-    def read_at(wanted: int, size: int) -> bytes:
-        nonlocal here
-        while here < wanted and (skipped := read(min(wanted - here, _PIECE_SIZE))):
-            here += len(skipped)
-        data = read(size)
-        here += len(data)
-        return data
-
-    for chunk_id, _, _ in _chunks(read_at, position):
-        if chunk_id in _MAGICS:
-            return Behind.FILE
-        if first and not _may_be_chunk(chunk_id) and len(read(_NO_TAIL)) == _NO_TAIL:
+    _skipped(read, position)
+    for number in range(_MAX_CHUNKS):
+        head = read(8)
+        if len(head) < 8 or head[:4] in _MAGICS:
+            return Behind.FILE if head[:4] in _MAGICS else Behind.CHUNKS
+        chunk_id, size = struct.unpack("<4sI", head)
+        if number == 0 and not (chunk_id.isascii() and chunk_id.decode("ascii").isprintable()):
+            return Behind.MORE if is_much(read) else Behind.CHUNKS
+        there = _skipped(read, size + size % 2)
+        if number == 0 and _NO_TAIL <= there < size:  # letters by chance
             return Behind.MORE
-        first = first and not any(chunk_id)
     return Behind.CHUNKS
 
 
-def _may_be_chunk(chunk_id: bytes) -> bool:
-    """Letters, or the zeros that some fill a sector with."""
-    return chunk_id.isascii() and (chunk_id.decode("ascii").isprintable() or not any(chunk_id))
+def _skipped(read: Callable[[int], bytes], size: int) -> int:
+    """Passes over ``size`` bytes, and says how many there were."""
+    left = size
+    while left and (data := read(min(left, _PIECE_SIZE))):
+        left -= len(data)
+    return size - left
+
+
+def is_much(read: Callable[[int], bytes]) -> bool:
+    """Whether more follows than what may stand behind any file, and not only the zeros that some fill a sector with."""
+    size, zeros = 0, 0
+    while (size < _NO_TAIL or size == zeros) and (data := read(_PIECE_SIZE)):
+        size, zeros = size + len(data), zeros + data.count(0)
+    return size >= _NO_TAIL and size > zeros
 
 
 def unwrapped(data_size: int, bytes_left: int) -> int:

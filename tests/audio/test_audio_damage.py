@@ -168,7 +168,8 @@ def test_a_header_that_was_never_completed_is_told_of(tmp_path: Path) -> None:
 def test_chunks_behind_a_wav_are_no_second_stream(tmp_path: Path) -> None:
     whole = write(tmp_path / "a.wav", speechlike(1, 2)).read_bytes()
     chunk = b"LIST" + (5).to_bytes(4, "little") + b"INFO\0" + b"\0"  # of an odd size, and padded
-    for behind, goes_on in ((chunk, False), (chunk + whole, True), (b"rubbish", False), (b"rubbish" * 10, False)):
+    for behind, goes_on in ((chunk, False), (chunk + whole, True), (b"rubbish", False), (b"rubbish" * 10, False),
+                            (bytes(9999), False)):  # fmt: skip
         (tmp_path / "b.wav").write_bytes(whole + behind)
         for source in (tmp_path / "b.wav", io.BytesIO(whole + behind)):
             reader = AudioReader(source)
@@ -177,15 +178,33 @@ def test_chunks_behind_a_wav_are_no_second_stream(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("said", [1.0, 0.0])
-def test_samples_that_the_header_knows_nothing_of_are_told_of(tmp_path: Path, said: float) -> None:
+@pytest.mark.parametrize("begins", [b"", bytes(640), b"talk"])
+def test_samples_that_the_header_knows_nothing_of_are_told_of(tmp_path: Path, said: float, begins: bytes) -> None:
     content = bytearray(write(tmp_path / "a.wav", speechlike(1, 2)).read_bytes())
-    place = content.index(b"data") + 4
-    content[place : place + 4] = int(2 * said * SAMPLE_RATE).to_bytes(4, "little")
+    place, size = content.index(b"data") + 4, int(2 * said * SAMPLE_RATE)
+    content[place : place + 4] = size.to_bytes(4, "little")
+    behind = place + 4 + size
+    content[behind : behind + len(begins)] = begins
     (tmp_path / "a.wav").write_bytes(content)
     for source in (tmp_path / "a.wav", io.BytesIO(content)):
         reader = AudioReader(source)
         assert read_all(reader).shape == (1, said * SAMPLE_RATE)
         assert f"goes on after the {said:.2f} s of its header" in (reader.truncated or "")
+
+
+@pytest.mark.parametrize(("extension", "subtype"), [("wav", "ULAW"), ("wav", "MS_ADPCM"), ("au", "PCM_16")])
+def test_so_are_those_that_libsndfile_leaves(tmp_path: Path, extension: str, subtype: str) -> None:
+    path = tmp_path / f"a.{extension}"
+    soundfile.write(path, speechlike(1, 3)[0], SAMPLE_RATE, subtype=subtype)
+    assert AudioReader(path).truncated is None and read_all(AudioReader(path)).shape[1] >= 3 * SAMPLE_RATE
+    content = bytearray(path.read_bytes())
+    place = 8 if extension == "au" else content.index(b"data") + 4
+    size = len(content) // 3 // 4096 * 4096
+    content[place : place + 4] = size.to_bytes(4, "big" if extension == "au" else "little")
+    path.write_bytes(content)
+    reader = AudioReader(path)
+    seconds = read_all(reader).shape[1] / SAMPLE_RATE
+    assert 0.8 < seconds < 1.1 and f"goes on after the {seconds:.2f} s of its header" in (reader.truncated or "")
 
 
 def test_a_second_wav_is_seen_behind_an_odd_number_of_bytes(tmp_path: Path) -> None:
