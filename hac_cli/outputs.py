@@ -8,6 +8,8 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from hac_cli.errors import HacError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -38,6 +40,23 @@ def written(temporary: Path, final: Path, settle: Callable[[Path, Path], object]
         with contextlib.suppress(OSError):
             temporary.unlink()
         unfinished.discard(str(temporary))
+
+
+@contextlib.contextmanager
+def replacing(target: str, settle: Callable[[Path, Path], object] = os.replace) -> Iterator[str]:
+    """The path of a temporary file beside ``target``, which takes its place when the block is left in good order, so
+    that a target is either complete or as it was before. Raises OSError; a HacError of the one is one of the other."""
+    from pathlib import Path
+
+    final = Path(os.path.realpath(target))  # a symbolic link stays one
+    temporary = final.with_name(f".hac-{os.urandom(4).hex()}{final.suffix}")
+    try:
+        with written(temporary, final, settle) as path:
+            yield path
+    except HacError as error:
+        if error.path == str(temporary):
+            error.path = target
+        raise
 
 
 def place(temporary: Path, name: Path) -> bool:

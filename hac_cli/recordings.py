@@ -23,6 +23,7 @@ from hac_cli.audio import (
     is_seekable,
     refuse_same_file,
     to_mono,
+    whole,
 )
 from hac_cli.codec import decoder_stream, encoder_stream, searching_stream
 from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Writer, samples_at_end
@@ -137,7 +138,8 @@ def compress(
             total_samples=reader.samples_expected,
             compact=live,
         )
-        writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(sink))), header, predictor)
+        place = stack.enter_context(whole(sink))
+        writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(place))), header, predictor)
         stream: EncoderStream | SearchingStream
         if best:
             stream = searching_stream(header.channels, model=chosen.name, engine=engine, threads=threads)
@@ -193,9 +195,9 @@ def decompress(
     length, and told in ``Result.damage`` and ``lost``; where the end is missing, the length is the one announced, if
     any.
 
-    Raises CorruptError at the first damage without ``recover`` or a live pipe (what was written until then is
-    incomplete), ModelError when the model, its weights or its predictor are not those the file was made with,
-    OutputError for what can't be written, UsageError for a start behind the end, or a target that is the source.
+    Raises CorruptError at the first damage without ``recover`` or a live pipe, ModelError when the model, its weights
+    or its predictor are not those the file was made with, OutputError for what can't be written, UsageError for a start
+    behind the end, or a target that is the source.
     """
     refuse_same_file(source, target)
     with contextlib.closing(ByteSource(source)) as file:
@@ -210,9 +212,11 @@ def decompress(
         stream = decoder_stream(header.channels, model=chosen.name, engine=engine,
                                 **_pace(header, live, threads))  # fmt: skip
         window = Window.of_seconds(start, duration, header.sample_rate)
-        with AudioWriter(target, header.sample_rate, header.channels, format=format, raw=_layout(raw), subtype=subtype,
-                         samples=window.samples(total),
-                         tags=reader.read_metadata() if metadata else None) as writer:  # fmt: skip
+        tags = reader.read_metadata() if metadata else None
+        with whole(target) as place, AudioWriter(
+            place, header.sample_rate, header.channels, format=format, raw=_layout(raw), subtype=subtype,
+            samples=window.samples(total), tags=tags,
+        ) as writer:  # fmt: skip
             player = Player(reader, damages, stream, live=heard_once and not recover)
             for audio in player.audio(window):
                 writer.write(audio)

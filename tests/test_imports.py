@@ -17,7 +17,7 @@ ALLOWED = {
     "outputs": set(),
     "compiled": set(),
     "container": {"compiled"},
-    "audio": set(),
+    "audio": {"outputs"},
     "model": {"compiled"},
     "losses": {"model.config"},
     "search": {"model", "losses"},

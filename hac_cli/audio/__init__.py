@@ -11,7 +11,7 @@ from hac_cli.audio.pcm import RawFormat
 from hac_cli.audio.reader import AudioReader, to_mono
 from hac_cli.audio.resample import Resampler, resampled_length
 from hac_cli.audio.source import ByteSource, Source, is_seekable
-from hac_cli.audio.target import ByteTarget, Target, refuse_same_file
+from hac_cli.audio.target import ByteTarget, Target, refuse_same_file, whole
 from hac_cli.audio.writer import AudioWriter
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "refuse_same_file",
     "resampled_length",
     "to_mono",
+    "whole",
 ]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from hac_cli import outputs
 from hac_cli.audio.source import make_blocking
 from hac_cli.errors import OutputError, UsageError
 
@@ -43,6 +44,18 @@ def refuse_same_file(source: object, target: object) -> None:
         with contextlib.suppress(OSError):  # one of them isn't there
             if Path(source).samefile(target):
                 raise UsageError("is the input as well, which would be lost; name another output", os.fspath(target))
+
+
+@contextlib.contextmanager
+def whole(target: Target) -> Iterator[Target]:
+    """Where to write: a file gets its name when it is complete, and what was there stays until then. A stream or
+    a device is written as it is, and so is the temporary file of somebody who does the same. Raises OutputError."""
+    path = os.fspath(target) if isinstance(target, str | os.PathLike) else None
+    if path is None or path in outputs.unfinished or (Path(path).exists() and not Path(path).is_file()):
+        yield target
+    else:
+        with _output_errors(path), outputs.replacing(path) as temporary:
+            yield temporary
 
 
 class ByteTarget:

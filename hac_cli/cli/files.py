@@ -185,7 +185,7 @@ def writing(target: str | None, force: bool) -> Iterator[str | BinaryIO]:
                     raise UsageError("is a terminal, which can't show this; name a file, or use a pipe", target)
                 yield stream
         else:
-            with _replacing(target, force) as temporary:
+            with outputs.replacing(target, os.replace if force else _place) as temporary:
                 yield temporary
     except BrokenPipeError:
         raise
@@ -201,19 +201,6 @@ def _is_stream(target: str) -> bool:
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFIFO, stat.S_IFCHR):
         raise OutputError("is neither a file nor a pipe; name another output", target)
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
-
-
-@contextlib.contextmanager
-def _replacing(target: str, force: bool) -> Iterator[str]:
-    final = Path(os.path.realpath(target))  # a symbolic link stays one
-    temporary = final.with_name(f".hac-{os.urandom(4).hex()}{final.suffix}")
-    try:
-        with outputs.written(temporary, final, Path.replace if force else _place) as path:
-            yield path
-    except HacError as error:
-        if error.path == str(temporary):
-            error.path = target
-        raise
 
 
 def _place(temporary: Path, final: Path) -> None:

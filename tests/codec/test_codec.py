@@ -9,7 +9,7 @@ import soundfile
 import hac_cli
 from hac_cli.codec import searching_stream
 from hac_cli.container import Reader
-from hac_cli.errors import CorruptError, InputError, ModelError, UsageError
+from hac_cli.errors import CorruptError, HacError, InputError, ModelError, OutputError, UsageError
 from hac_cli.model import released
 from hac_cli.model.engine import load_engine
 from hac_cli.predictors import for_header
@@ -172,6 +172,21 @@ def test_samples_without_a_header_have_a_layout():
     assert (result.channels, result.samples, len(back.getvalue())) == (2, 2400, len(samples))
     with pytest.raises(UsageError, match="'24000' is no raw format"):
         hac_cli.compress(io.BytesIO(samples), coded, raw="24000")
+
+
+def test_what_was_there_stays_when_coding_fails(tmp_path):
+    (tmp_path / "talk.hac").write_bytes(b"old")
+    broken = np.full(9000, np.nan, "<f4").tobytes()
+    (tmp_path / "talk.raw").write_bytes(bytes(100_000) + broken)
+    with pytest.raises(HacError, match="not a finite number"):
+        hac_cli.compress(tmp_path / "talk.raw", tmp_path / "talk.hac", raw="24000:1:f32")
+    with pytest.raises(HacError, match=r"not a \.hac file"):
+        hac_cli.decompress(tmp_path / "talk.raw", tmp_path / "talk.hac", format="wav")
+    with pytest.raises(OutputError, match="the folder does not exist") as refusal:
+        hac_cli.compress(recording(400), tmp_path / "nowhere" / "talk.hac")
+    assert refusal.value.path == str(tmp_path / "nowhere" / "talk.hac")
+    assert (tmp_path / "talk.hac").read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["talk.hac", "talk.raw"]
 
 
 def test_an_unknown_payload_is_refused():
