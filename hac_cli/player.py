@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -36,9 +37,9 @@ class Window:
 
     @classmethod
     def of_seconds(cls, start: float, duration: float | None, sample_rate: int) -> Window:
-        """Raises UsageError for times below 0."""
-        if start < 0 or (duration is not None and duration < 0):
-            raise UsageError("start and duration must not be negative")
+        """Raises UsageError for times below 0, or no numbers."""
+        if not all(0 <= seconds < math.inf for seconds in (start, duration or 0.0)):
+            raise UsageError("start and duration must be numbers of seconds, not negative")
         first = round(start * sample_rate)
         return cls(first, None if duration is None else first + round(duration * sample_rate))
 

@@ -165,6 +165,19 @@ def test_what_is_neither_path_nor_stream_is_refused(wrong):
         hac_cli.decompress(wrong, io.BytesIO())
 
 
+def test_integers_that_were_written_as_floats_are_refused():
+    with pytest.raises(InputError, match="a sample of 16384, where 1 is full level"):
+        hac_cli.encode(np.full((1, 960), 16384.0))
+
+
+@pytest.mark.parametrize("start", [-1.0, np.nan, np.inf])
+def test_a_start_is_a_number_of_seconds(start):
+    coded = io.BytesIO()
+    hac_cli.compress(recording(400), coded)
+    with pytest.raises(UsageError, match="must be numbers of seconds, not negative"):
+        hac_cli.decompress(io.BytesIO(coded.getvalue()), io.BytesIO(), start=start)
+
+
 def test_samples_without_a_header_have_a_layout():
     samples, coded, back = (np.sin(np.arange(4800) / 9) * 9000).astype("<i2").tobytes(), io.BytesIO(), io.BytesIO()
     hac_cli.compress(io.BytesIO(samples), coded, raw="24000:2:s16")
