@@ -41,8 +41,8 @@ def check_open(ended: bool) -> None:
 
 
 def checked_audio(audio: NDArray[Any], channels: int) -> NDArray[np.float32]:
-    """Audio as it is coded. Raises UsageError for another shape or integers, InputError for NaN, infinite samples, or what
-    is so loud that it must be integers written as floats."""
+    """Audio as it is coded. Raises UsageError for another shape or integers, InputError for NaN, infinite samples, or
+    what is so loud that it must be integers written as floats."""
     audio = np.asarray(audio)
     if audio.ndim != 2 or len(audio) != channels:
         raise UsageError(f"audio must have the shape [channels, samples], here [{channels}, n], not {audio.shape}")
@@ -54,7 +54,8 @@ def checked_audio(audio: NDArray[Any], channels: int) -> NDArray[np.float32]:
     if not np.isfinite(audio).all():
         raise InputError("the audio holds samples that are not finite numbers")
     if audio.size and (peak := float(np.abs(audio).max())) >= LOUDEST:
-        raise InputError(f"the audio holds a sample of {peak:.0f}, where 1 is full level; divide 16-bit integers by 32768")
+        raise InputError(f"the audio holds a sample of {peak:.0f}, where 1 is full level; divide 16-bit integers by "
+                         "32768")  # fmt: skip
     return audio
 
 
