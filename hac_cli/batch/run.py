@@ -61,9 +61,10 @@ class Summary:
         self.failed += len(outcomes) - len(good)
         self.warnings += sum(outcome.warning is not None for outcome in coded)
         self.seconds += sum(outcome.seconds for outcome in coded)
-        # the items of one job may share their input or their output
-        self.bytes_before += sum({outcome.input: outcome.input_bytes for outcome in coded}.values())
-        self.bytes_after += sum({outcome.output: outcome.output_bytes for outcome in coded}.values())
+        self.bytes_before += sum(outcome.input_bytes for outcome in coded)  # a shard's members have a part of it each
+        self.bytes_after += sum(
+            {outcome.output: outcome.output_bytes for outcome in coded}.values()
+        )  # shared in shards
 
 
 @dataclass

@@ -121,8 +121,8 @@ class LocalFolder:
             status = os.stat(self._path(name))  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except OSError:  # a link to itself, or no permission, which reading it will tell
-            return Entry(name, 0, "")
+        except OSError as error:  # a link to itself, or no permission, which reading it will tell
+            return None if error.errno == errno.ENAMETOOLONG else Entry(name, 0, "")
         return None if stat.S_ISDIR(status.st_mode) else Entry(name, status.st_size, str(status.st_mtime_ns))
 
     def digest(self, name: str) -> str | None:

@@ -101,6 +101,8 @@ def compress(
 def _frames_in_block(seconds: float, frame_rate: float) -> int:
     from hac_cli.container.header import MAX_FRAMES_PER_BLOCK
 
+    if not seconds:
+        raise UsageError("--block is above 0, such as 40ms")
     frames = max(1, round(seconds * frame_rate))
     if frames > MAX_FRAMES_PER_BLOCK:
         raise UsageError(f"--block is at most {int(MAX_FRAMES_PER_BLOCK / frame_rate)}s")

@@ -23,7 +23,9 @@ from hac_cli.errors import CorruptError
 @click.option("--recover", is_flag=True, help="Decode a damaged file, too: what is lost fades out and in.")
 @click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
-@click.option("--live", is_flag=True, help="Give out audio after every block, not every 1.3 s; go on after damage.")
+@click.option(
+    "--live", is_flag=True, help="Give out audio after every block, not every 1.3 s; in a pipe, go on after damage."
+)
 @recursive_option
 @engine_options
 @common_options
@@ -49,9 +51,9 @@ def decompress(
     input or standard output; pipes get WAV. The rate and channels of --raw must be the recording's, which
     `hac info` tells.
 
-    With --live a stream that Ctrl-C ends is kept in OUT as far as it came; the exit code is 130. One that is damaged or
-    breaks off is heard and kept, too, as with --recover, but ends where it broke off; one whose beginning was missed is
-    heard from the next copy of its header on.
+    With --live a stream that Ctrl-C ends is kept in OUT as far as it came; the exit code is 130. One from a pipe that
+    is damaged or breaks off is heard and kept, too, as with --recover, but ends where it broke off; one whose beginning
+    was missed is heard from the next copy of its header on. A file, which is still there, takes --recover for that.
 
     With --recover a damaged file gives its full length, too, with silence where it is damaged; the exit code is 5, and
     the places are named.

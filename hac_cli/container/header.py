@@ -93,8 +93,9 @@ class Header:
             raise UsageError(f"total_samples must be 0 to 2^64 - 2, not {self.total_samples}")
         if self.raw_size(self.frames_per_block) > MAX_PAYLOAD:
             raise UsageError(
-                f"a block of {self.frames_per_block} frames takes {self.raw_size(self.frames_per_block)} bytes; "
-                f"{MAX_PAYLOAD} is the most, use fewer frames"
+                f"a block of {self.frames_per_block} frames ({self.frames_per_block * self.frame_seconds:.1f} s) of "
+                f"{self.channels} channels takes {self.raw_size(self.frames_per_block)} bytes; {MAX_PAYLOAD} is the "
+                "most, use a shorter one"
             )
 
     @property

@@ -52,6 +52,7 @@ REFUSALS = [
     ("cut -f whole.hac empty.wav", 2, "hac: empty.wav: is a name for a recording"),
     ("cat -f whole.hac empty.wav", 2, "hac: empty.wav: is a name for a recording"),
     ("compress --block 60 talk.wav new.hac", 2, "hac: --block is at most 54s"),
+    ("compress --block 0 talk.wav new.hac", 2, "hac: --block is above 0, such as 40ms"),
     ("compress talk.wav talk.wav", 2, "hac: talk.wav: is the input as well"),
     ("compress -f talk.wav talk.wav", 2, "hac: talk.wav: is the input as well"),
     ("compress -f talk.wav ./sub/../talk.wav", 2, "hac: ./sub/../talk.wav: is the input as well"),
