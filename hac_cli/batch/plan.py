@@ -25,10 +25,12 @@ REFUSE, SKIP, OVERWRITE = "refuse", "skip", "overwrite"
 EXISTS = "its output {} exists, and isn't this batch's own; overwrite it with -f, or leave it with --skip-existing"
 SMALLEST_SHARD = 4_000_000  # bytes of input, a minute or two of WAV: half a second of work
 
+_pack, _unpack = os.fsencode, os.fsdecode  # names, which need not be UTF-8, for the database
+
 _TABLES = """
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
 CREATE TABLE earlier (name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT,
-                      PRIMARY KEY (name, member)) WITHOUT ROWID;
+                      warned INT, PRIMARY KEY (name, member)) WITHOUT ROWID;
 CREATE TABLE outputs (target BLOB PRIMARY KEY, bytes INT, digest TEXT, complete INT) WITHOUT ROWID;
 CREATE TABLE items (id INTEGER PRIMARY KEY, name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT,
                     todo INT, known INT, free INT, job INT);
@@ -47,12 +49,14 @@ class Candidate(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """Inputs and their ``bytes`` that are left to do, in ``jobs``; how many are ``done``, and how many ``skipped``."""
+    """Inputs and their ``bytes`` that are left to do, in ``jobs``; how many are ``done``, ``warned`` of them with a
+    warning, and how many ``skipped``."""
 
     inputs: int
     bytes: int
     jobs: int
     done: int
+    warned: int
     skipped: int
 
 
@@ -110,8 +114,8 @@ class Plan:
         name, member, target = (_pack(record.get(key) or "") for key in ("input", "member", "output"))
         if good:
             version = record.get("input_bytes"), record.get("input_stamp", ""), record.get("input_digest")
-            query = "INSERT OR REPLACE INTO earlier VALUES (?, ?, ?, ?, ?, ?)"
-            self._database.execute(query, (name, member, target, *version))
+            query = "INSERT OR REPLACE INTO earlier VALUES (?, ?, ?, ?, ?, ?, ?)"
+            self._database.execute(query, (name, member, target, *version, "warning" in record))
         else:
             self._database.execute("DELETE FROM earlier WHERE name = ? AND member = ?", (name, member))
         query = ("UPDATE outputs SET complete = 1, bytes = coalesce(?, bytes), digest = coalesce(?, digest) "
@@ -212,7 +216,9 @@ class Plan:
         inputs, size, jobs = self._database.execute(query).fetchone()
         query = "SELECT count(*) FROM items WHERE NOT todo AND known = ?"
         others, done = (self._database.execute(query, (known,)).fetchone()[0] for known in (False, True))
-        return Counts(inputs, size, jobs, done, others if self._existing == SKIP else 0)
+        query = "SELECT count(*) FROM items JOIN earlier USING (name, member) WHERE NOT todo AND known AND warned"
+        warned = self._database.execute(query).fetchone()[0]
+        return Counts(inputs, size, jobs, done, warned, others if self._existing == SKIP else 0)
 
     def _fill_shards(self, shard_bytes: int, shards: int) -> None:
         """Gives inputs that are in no shard yet to new ones, in the order of their names."""
@@ -250,11 +256,3 @@ class Plan:
 def _item(row: Sequence[Any]) -> Item:
     name, target, size, stamp, member, digest, free = row
     return Item(_unpack(name), _unpack(target), size, stamp, _unpack(member) or None, digest, bool(free))
-
-
-def _pack(name: str) -> bytes:
-    return os.fsencode(name)
-
-
-def _unpack(name: bytes) -> str:
-    return os.fsdecode(name)

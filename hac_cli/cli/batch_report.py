@@ -55,7 +55,8 @@ class Report:
         self._event("plan", **counts._asdict(), passed_over=passed_over.total(), refused=len(planned.refused))
         if self._as_json:
             return
-        already = f", {counts.done} done before" if counts.done else ""
+        warned = f" ({counts.warned} with warnings, in the manifest)" if counts.warned else ""
+        already = f", {counts.done} done before{warned}" if counts.done else ""
         skipped = f", {counts.skipped} skipped that exist" if counts.skipped else ""
         self._console.say(f"{count(counts.inputs, 'input')} of {size(counts.bytes)} to {self._settings.command}"
                           f"{already}{skipped}")  # fmt: skip
@@ -110,7 +111,8 @@ class Report:
     def _say_summary(self, summary: Summary) -> None:
         unchanged = f", {summary.unchanged} unchanged" if summary.unchanged else ""
         failed = f", {summary.failed} failed" if summary.failed else ""
-        self._console.say(f"{summary.done} done{unchanged}{failed} in {duration(summary.wall)}")
+        warned = f" ({summary.warnings} with warnings)" if summary.warnings else ""
+        self._console.say(f"{summary.done} done{warned}{unchanged}{failed} in {duration(summary.wall)}")
         if summary.seconds:
             self._console.say(
                 f"{duration(summary.seconds)} of audio, {summary.speed:.1f}x real time; "

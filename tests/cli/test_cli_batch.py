@@ -90,7 +90,7 @@ def test_nothing_is_done_twice(done, tree, call):
     arguments = ["compress", "-r", tree, out, "--exclude", "text.wav", "--exclude", "[gp]*.wav", "--include", "*.*"]
     code, output, errors = call(*arguments, "--exclude", "*.txt", "--exclude", "*.hac*")
     assert (code, output) == (1, "")  # the loop is still there
-    assert "0 inputs of 0 bytes to compress, 4 done before" in errors
+    assert "0 inputs of 0 bytes to compress, 4 done before (1 with warnings, in the manifest)" in errors
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.hac")} == before
 
 
