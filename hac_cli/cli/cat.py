@@ -18,7 +18,8 @@ def cat(console: Console, sources: tuple[str, ...], target: str, force: bool) ->
     """Join .hac files of one model, sample rate and number of channels.
 
     Nothing is coded again. Each file begins on the first whole frame behind the one before it, so that up to 54 ms
-    of silence come between them. Title, date and the like are those of the first file. OUT may be -, standard output.
+    of silence come between them. Title, date, and how long blocks are, are those of the first file: a live recording in
+    front makes all of it larger. OUT may be -, standard output.
     """
     plans = [files.make_plan(source, target, ".hac", force) for source in sources]
     from hac_cli import editing
