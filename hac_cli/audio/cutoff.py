@@ -1,7 +1,7 @@
 """Whether a file was cut off, or holds more than is read, for the formats where libsndfile does not tell.
 
 It reads a shortened AIFF, AU, W64, Ogg, SPHERE or VOC file, or a WAV file of any coding, as a complete one of less
-length, and only the first of the streams that are chained in an Ogg file, and of joined files of any format.
+length, and only the first of the streams that are chained in an Ogg file, and of joined FLAC, AU or WAV files.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ def is_cut_off(file: IO[bytes]) -> bool:
     head = read_at(file, 0, _HEAD_SIZE)
     if head[:4] == b"OggS":
         return _last_page_is_cut(_last_pages(file, size))
-    if head[:4] == b"RIFF":
-        return size < end_of_data(functools.partial(read_at, file))
-    return size < _announced_size(head)
+    return size < _announced_end(file, head)
 
 
 def has_another_stream(file: IO[bytes]) -> bool:
@@ -62,12 +60,9 @@ def _count(file: IO[bytes], pattern: re.Pattern[bytes], size: int, position: int
 def what_is_behind(file: IO[bytes]) -> Behind:
     """What a file has behind the end of samples, or of all, that it announces. Keeps the position."""
     head = read_at(file, 0, _HEAD_SIZE)
-    is_riff = head[:4] == b"RIFF"
-    position = end_of_data(functools.partial(read_at, file)) if is_riff else _announced_size(head)
+    position = _announced_end(file, head)
     if not position:
         return Behind.CHUNKS
-    if not is_riff and read_at(file, position, 4) == head[:4]:
-        return Behind.FILE
 
     def read(size: int) -> bytes:
         nonlocal position
@@ -75,8 +70,10 @@ def what_is_behind(file: IO[bytes]) -> Behind:
         position += len(data)
         return data
 
-    if is_riff:
+    if head[:4] == b"RIFF":
         return what_follows(read, position % 2)  # chunks begin at even bytes
+    if read_at(file, position, 4) == head[:4]:
+        return Behind.FILE
     return Behind.MORE if is_much(read) else Behind.CHUNKS
 
 
@@ -89,6 +86,11 @@ def read_at(file: IO[bytes], position: int, size: int) -> bytes:
         return os.read(descriptor, size)
     finally:
         os.lseek(descriptor, current, os.SEEK_SET)
+
+
+def _announced_end(file: IO[bytes], head: bytes) -> int:
+    """The byte at which a file should end, or in WAV its samples; 0 if it doesn't say."""
+    return end_of_data(functools.partial(read_at, file)) if head[:4] == b"RIFF" else _announced_size(head)
 
 
 def _announced_size(head: bytes) -> int:

@@ -62,9 +62,8 @@ class Summary:
         self.warnings += sum(outcome.warning is not None for outcome in coded)
         self.seconds += sum(outcome.seconds for outcome in coded)
         self.bytes_before += sum(outcome.input_bytes for outcome in coded)  # a shard's members have a part of it each
-        self.bytes_after += sum(
-            {outcome.output: outcome.output_bytes for outcome in coded}.values()
-        )  # shared in shards
+        outputs = {outcome.output: outcome.output_bytes for outcome in coded}  # a shard is that of many
+        self.bytes_after += sum(outputs.values())
 
 
 @dataclass
