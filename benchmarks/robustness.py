@@ -1,4 +1,6 @@
-"""Does the level come back, is silence silent, does nothing howl: python benchmarks/robustness.py DIR [--model v2-150]
+"""Does any level sound as good and come back, is silence silent, does nothing howl:
+
+    python benchmarks/robustness.py DIR [--model v2-150]
 
 The clips of the folder are scaled to RMS levels from -45 to 0 dBFS; silence, sines and noise are coded as they are.
 """
@@ -10,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from hac_cli.codec import decode, encode
 from hac_cli.eval import SAMPLE_RATE, clips
-from hac_cli.eval.metrics import level_change
+from hac_cli.eval.coders import HacCoder
+from hac_cli.eval.metrics import level_change, pesq
 from hac_cli.model.released import DEFAULT_MODEL
 
 LEVELS = (-45, -40, -35, -30, -25, -20, -15, -10, -5, 0)
 
 
 def coded(audio: np.ndarray, model: str) -> np.ndarray:
-    return decode(encode(audio.astype(np.float32), model=model), model=model, samples=len(audio))[0]
+    return HacCoder(model).code(audio.astype(np.float32)).audio
 
 
 def decibels(audio: np.ndarray) -> float:
@@ -28,13 +30,16 @@ def decibels(audio: np.ndarray) -> float:
 
 def levels(loaded: list[np.ndarray], model: str) -> None:
     """Level is the RMS in dBFS; where that would clip, the peak is put to full scale instead."""
-    print("speech at dBFS   change in dB (mean, worst)")
+    print("speech at dBFS   change in dB (mean, worst)   PESQ-WB")
     for level in LEVELS:
-        changes = []
+        changes, scores = [], []
         for clip in loaded:
             gain = min(10 ** ((level - decibels(clip)) / 20), 1 / np.abs(clip).max())
-            changes.append(level_change(gain * clip, coded(gain * clip, model)))
-        print(f"{level:10d}       {np.mean(changes):+6.2f}  {max(changes, key=abs):+6.2f}")
+            out = coded(gain * clip, model)
+            changes.append(level_change(gain * clip, out))
+            scores.append(pesq(gain * clip, out, "wb"))
+        worst = max(changes, key=abs)
+        print(f"{level:10d}       {np.mean(changes):+6.2f}  {worst:+6.2f}              {np.mean(scores):.3f}")
 
 
 def signals(model: str) -> None:

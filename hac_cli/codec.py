@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hac_cli.container.gains import gains_of_text
 from hac_cli.errors import UsageError
+from hac_cli.levels import Restorer
 from hac_cli.model import released
 from hac_cli.model.arrays import as_integer, check_channels, check_frames_per_call
 from hac_cli.model.engine import DEFAULT_ENGINE, Engine, load_engine
@@ -34,6 +36,7 @@ def encode(
 ) -> Tokens:
     """Audio at 24 kHz, floats ``[samples]`` or ``[channels, samples]``, to tokens ``[channels, frames, 1]`` (int32).
 
+    It is coded at the level that it has: speech of about -23 dBFS (RMS) sounds best, which ``compress`` sees to itself.
     ``best`` takes about as long as the recording and needs torch; see ``search``.
     Raises InputError for NaN or infinite samples and UsageError for another shape, integers, or more than 8 channels.
     """
@@ -44,17 +47,28 @@ def encode(
 
 
 def decode(
-    tokens: Tokens, *, samples: int | None = None, model: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE
+    tokens: Tokens,
+    *,
+    gains: str = "",
+    samples: int | None = None,
+    model: str = released.DEFAULT_MODEL,
+    engine: str = DEFAULT_ENGINE,
 ) -> Samples:
     """Tokens ``[channels, frames, 1]`` or ``[channels, frames]`` to audio ``[channels, samples]`` at 24 kHz (float32).
 
+    ``gains``: as ``read_tokens`` and shards have them, by how much audio was made louder before it was coded.
     The tokens reach up to a frame past the recording's end; give its ``samples`` to get exactly those back.
-    Raises UsageError for another shape, for values that are not tokens, or for more ``samples`` than they hold.
+    Raises UsageError for another shape, for values that are not tokens, or for more ``samples`` than they hold,
+    CorruptError for what are no gains.
     """
     tokens = np.asarray(tokens)
     tokens = tokens[..., None] if tokens.ndim == 2 else tokens
     stream = decoder_stream(len(tokens) if tokens.ndim == 3 else 1, model=model, engine=engine)
     audio = np.concatenate([stream.push(tokens), stream.flush()], 1)
+    if gains:
+        restorer = Restorer(len(audio), stream.engine.config.hop_length, stream.engine.config.look_ahead)
+        restorer.add(gains_of_text(gains, *tokens.shape[:2]))
+        audio = restorer.restore(audio)
     wanted = audio.shape[1] if samples is None else as_integer(samples, "samples")
     if not 0 <= wanted <= audio.shape[1]:
         raise UsageError(f"these tokens hold up to {audio.shape[1]} samples, not {samples}")

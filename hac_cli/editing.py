@@ -59,8 +59,8 @@ def _copy_frames(reader: Reader, writer: Writer, first: int, stop: int | None) -
     reader.skip_blocks(first // reader.header.frames_per_block)
     position = reader.frames_passed
     for block in reader:
-        tokens = block.tokens[:, max(0, first - position) : None if stop is None else max(0, stop - position)]
-        writer.write(tokens)
+        part = slice(max(0, first - position), None if stop is None else max(0, stop - position))
+        writer.write(block.tokens[:, part], block.gains[:, part])
         position += block.frames
         if stop is not None and position > stop:  # where it just comes to it, this may be the end
             return None
@@ -93,7 +93,7 @@ def cat(sources: Sequence[Source], target: Target) -> list[float]:
                 samples = header.samples_of(frames)
                 begins.append(samples / header.sample_rate)
                 for block in reader:
-                    writer.write(block.tokens)
+                    writer.write(block.tokens, block.gains)
                     frames += block.frames
                 assert reader.summary
                 samples += reader.summary.samples

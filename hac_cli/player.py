@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.audio import Resampler
-from hac_cli.container import CODEC_SAMPLE_RATE, Damage, Header, Reader
+from hac_cli.container import CODEC_SAMPLE_RATE, Damage, Gains, Header, Reader
 from hac_cli.errors import CorruptError, UsageError
+from hac_cli.levels import Restorer
 from hac_cli.model.stream import DecoderStream
 
 PRE_ROLL_SECONDS = 2.0
@@ -55,6 +57,19 @@ class Window:
         return max(0, min(ends) - self.start) if total is not None else None
 
 
+class Frames(NamedTuple):
+    """Tokens ``[channels, n, 1]`` and gains ``[channels, n]`` of frames."""
+
+    tokens: Tokens
+    gains: Gains
+
+    def last(self) -> Frames:
+        return Frames(self.tokens[:, -1:], self.gains[:, -1:])
+
+    def repeated(self, times: int) -> Frames:
+        return Frames(self.tokens.repeat(times, 1), self.gains.repeat(times, 1))
+
+
 class Player:
     """Decodes what a reader gives. A tolerant reader appends to ``damages``; their frames are concealed, and so are
     those behind what breaks off, as far as the header announced them; ``live``, what breaks off ends there.
@@ -70,6 +85,7 @@ class Player:
         self.lost: tuple[tuple[float, float], ...] = ()
         self._damages = damages
         self._stream = stream
+        self._restorer = Restorer(self.header.channels, self.header.hop_length, self.header.pre_skip)
         self._fader = _Fader(self.header)
         self._samples: int | None = None  # of the recording, known in the end
         self.harmed = False
@@ -119,14 +135,15 @@ class Player:
         begin = header.samples_of(self.reader.frames_passed)
         held = np.zeros((header.channels, 0), np.float32)
         given = 0
-        for tokens in self._tokens(None if stop is None else self._frames_up_to(stop)):
-            decoded = self._fader.apply(self._stream.push(tokens))
+        for frames in self._frames(None if stop is None else self._frames_up_to(stop)):
+            self._restorer.add(frames.gains)
+            decoded = self._heard(self._stream.push(frames.tokens))
             audio = np.concatenate([held, resampler.process(decoded)], 1)
             ready = max(0, audio.shape[1] - last_frame)
             given += ready
             yield audio[:, :ready]
             held = audio[:, ready:]
-        rest = resampler.process(self._fader.apply(self._stream.flush()))
+        rest = resampler.process(self._heard(self._stream.flush()))
         rest = np.concatenate([held, rest, resampler.flush()], 1)
         if self._samples is not None:
             due = self._samples - begin - given
@@ -138,20 +155,24 @@ class Player:
             rest = np.pad(rest, ((0, 0), (0, max(0, due - rest.shape[1]))))
         yield rest
 
+    def _heard(self, decoded: Audio) -> Audio:
+        """What the network gives, at the recording's level, and silent where it was lost."""
+        return self._fader.apply(self._restorer.restore(decoded))
+
     def _frames_up_to(self, sample: int) -> int:
         """How many frames it takes to have the samples before ``sample`` as they are in the whole recording."""
         resampled = self.header.sample_rate != CODEC_SAMPLE_RATE
         return self.header.frames_for(sample) + resampled * -(-RESAMPLER_REACH // self.header.hop_length)
 
-    def _tokens(self, stop_frame: int | None) -> Iterator[Tokens]:
-        """The reader's tokens, with something in the place of those that are lost; no blocks behind ``stop_frame``."""
+    def _frames(self, stop_frame: int | None) -> Iterator[Frames]:
+        """The reader's frames, with something in the place of those that are lost; no blocks behind ``stop_frame``."""
         last = None
         seen = 0
         for block in self.reader:
             yield from self._concealed(self._damages[seen:], last)
             seen = len(self._damages)
-            yield block.tokens
-            last, self._given = block.tokens[:, -1:], self.reader.frames_passed
+            yield (frames := Frames(block.tokens, block.gains))
+            last, self._given = frames.last(), self.reader.frames_passed
             if stop_frame is not None and self._given > stop_frame:  # where it just comes to it, this may be the end
                 return
         summary = self.reader.summary
@@ -162,7 +183,7 @@ class Player:
         self._samples = summary.samples if summary else self.header.total_samples
         yield from self._concealed(self._damages[seen:], last)
 
-    def _concealed(self, damages: list[Damage], last: Tokens | None) -> Iterator[Tokens]:
+    def _concealed(self, damages: list[Damage], last: Frames | None) -> Iterator[Frames]:
         """In the place of lost frames: the last good one over and over, which the fader makes silent."""
         for damage in damages:
             if damage.frames and damage.first_frame + damage.frames <= self._given:
@@ -176,11 +197,12 @@ class Player:
                 raise CorruptError(f"more than a day is missing; --start {behind:.0f} decodes what is behind it")
             if frames:
                 self._fader.add(damage.first_frame, frames, at_once=last is None)
-            frame = (
-                np.zeros((self.header.channels, 1, self.header.tokens_per_frame), np.int32) if last is None else last
-            )
             for done in range(0, frames, PIECE_FRAMES):
-                yield np.repeat(frame, min(PIECE_FRAMES, frames - done), axis=1)
+                yield (last or self._nothing()).repeated(min(PIECE_FRAMES, frames - done))
+
+    def _nothing(self) -> Frames:
+        channels = self.header.channels
+        return Frames(np.zeros((channels, 1, self.header.tokens_per_frame), np.int32), np.zeros((channels, 1), np.int8))
 
     def _frames_to_the_end(self, first_frame: int) -> int:
         """How many frames are missing where there is no end block: as the header announced, if it did."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,21 +16,21 @@ from hac_cli.audio import (
     ByteSource,
     ByteTarget,
     RawFormat,
-    Resampler,
     Source,
     Target,
     is_seekable,
     refuse_same_file,
-    to_mono,
     whole,
 )
 from hac_cli.codec import decoder_stream, encoder_stream, searching_stream
 from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Writer, samples_at_end
 from hac_cli.errors import UsageError
+from hac_cli.levels import FILE, LIVE
 from hac_cli.model import released
 from hac_cli.model.engine import DEFAULT_ENGINE
 from hac_cli.model.stream import FRAMES_PER_CALL, EncoderStream
 from hac_cli.player import Player, Window
+from hac_cli.recorder import Progress, Recorder
 
 if TYPE_CHECKING:
     from hac_cli.search import SearchingStream
@@ -40,8 +39,6 @@ FILE_BLOCK, PIPE_BLOCK, LIVE_BLOCK = 4.0, 2.0, 0.08
 """Seconds of a block in a file, in a pipe, where nothing comes out before a block is full, and live."""
 
 PAYLOADS = ("coded", "raw")
-
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -150,22 +147,10 @@ def compress(
                 reader.wait_for_blocks(stream.call_samples)
         if metadata:
             writer.write_metadata(reader.tags)
-        _encode_blocks(reader, writer, stream, mono, progress)
+        Recorder(writer, stream, LIVE if live else FILE).record(reader, mono, progress)
         summary = writer.finish(reader.samples_read)
         return Result(summary.samples, header.sample_rate, header.channels, summary.file_bytes, summary.payload_bytes,
                       chosen.name, reader.truncated)  # fmt: skip
-
-
-def _encode_blocks(
-    reader: AudioReader, writer: Writer, stream: EncoderStream | SearchingStream, mono: bool, progress: Progress | None
-) -> None:
-    resampler = Resampler(reader.sample_rate, CODEC_SAMPLE_RATE, writer.header.channels)
-    for block in reader:
-        writer.write(stream.push(resampler.process(to_mono(block) if mono else block)))
-        if progress:
-            progress(reader.samples_read)
-    writer.write(stream.push(resampler.flush()))
-    writer.write(stream.flush())
 
 
 def decompress(

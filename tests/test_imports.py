@@ -21,12 +21,14 @@ ALLOWED = {
     "model": {"compiled"},
     "losses": {"model.config"},
     "search": {"model", "losses"},
-    "codec": {"model", "search"},
+    "levels": {"container"},
+    "codec": {"container.gains", "levels", "model", "search"},
     "predictors": {"container", "model"},
-    "player": {"audio", "container", "model"},
-    "recordings": {"codec", "search", "predictors", "player", "audio", "container", "model"},
+    "player": {"audio", "container", "levels", "model"},
+    "recorder": {"audio", "container", "levels", "model", "search"},
+    "recordings": {"codec", "levels", "search", "predictors", "player", "recorder", "audio", "container", "model"},
     "editing": {"audio", "container", "model", "predictors", "player"},
-    "eval": {"codec", "search", "recordings", "audio", "model.released", "model.engine"},
+    "eval": {"codec", "levels", "search", "recordings", "audio", "model.released", "model.engine"},
     "train": {"model", "losses", "audio", "container", "eval.metrics"},
     "batch": {"outputs", "codec", "recordings", "predictors", "audio", "container", "model.released"},
     "cli": {
@@ -46,7 +48,9 @@ ALLOWED = {
     },
 }
 PUBLIC = {"", "__version__", *hac_cli.__all__}  # of the package itself, which hands on what codec has
-WITHOUT_TORCH = ("errors", "outputs", "compiled", "container", "audio", "predictors", "player", "batch", "cli")
+WITHOUT_TORCH = (
+    "errors", "outputs", "compiled", "container", "audio", "levels", "predictors", "player", "recorder", "batch", "cli"
+)
 
 
 def imports_of(file: Path) -> set[str]:

@@ -38,7 +38,7 @@ class SampleFormat:
             values = (np.frombuffer(data, np.uint8).astype(np.float32) - np.float32(128)) / np.float32(128)
         else:
             integers = self._widened(data) if self.bytes_per_sample == 3 else np.frombuffer(data, self._dtype())
-            values = integers.astype(np.float32) / np.float32(np.iinfo(integers.dtype).max + 1)
+            values = integers.astype(np.float32) / np.float32(1 << (8 * integers.itemsize - 1))
         return np.ascontiguousarray(values.reshape(-1, channels).T)
 
     def encode(self, block: NDArray[np.float32]) -> bytes:

@@ -1,9 +1,10 @@
 """Shards: the tokens of many recordings in one file, for training models of speech on them.
 
 A shard holds what the ``.hac`` files would hold: for every recording its path, ``sample_rate``, ``channels``, exact
-``samples``, the model with the digest of its weights, tokens ``[channels, frames]`` (one a frame), and their digest as
-in a ``.hac`` file's end block. So tokens become ``.hac`` files in memory and the other way round, and everything that
-is checked there is checked here.
+``samples``, the model with the digest of its weights, tokens ``[channels, frames]`` (one a frame), their digest as in a
+``.hac`` file's end block, and ``gains``, by how many dB the audio was made louder before it was coded:
+``0:12,9 480:15,9`` says from frame 0 on and from frame 480 on, for each of two channels; an empty text, never. So
+tokens become ``.hac`` files in memory and the other way round, and everything that is checked there is checked here.
 
 - ``.npz``: a column each, and the tokens of all recordings one behind the other in ``tokens`` (int32); those of
   recording i are ``tokens[offsets[i] : offsets[i + 1]].reshape(channels[i], -1)``. No pickles.
@@ -25,11 +26,12 @@ from numpy.typing import NDArray
 
 from hac_cli.audio import ByteSource, Source
 from hac_cli.container import Header, Reader, Writer
+from hac_cli.container.gains import gains_of_text, gains_text
 from hac_cli.container.packing import TokenDigest
 from hac_cli.errors import CorruptError, HacError, InputError, UsageError
 from hac_cli.predictors import open_reader
 
-FACTS = ("path", "sample_rate", "channels", "samples", "model", "weights_digest", "digest")
+FACTS = ("path", "sample_rate", "channels", "samples", "model", "weights_digest", "digest", "gains")
 
 
 class Recording(NamedTuple):
@@ -42,6 +44,7 @@ class Recording(NamedTuple):
     model: str
     weights_digest: str
     digest: str
+    gains: str
     tokens: NDArray[np.int32]
 
 
@@ -63,11 +66,12 @@ def from_hac(path: str, model: str, data: bytes) -> Recording:
 
 def _from_reader(path: str, model: str, reader: Reader) -> Recording:
     header = reader.header
-    blocks = [block.tokens for block in reader]
-    tokens = np.concatenate([np.zeros((header.channels, 0, 1), np.int32), *blocks], axis=1)
+    blocks = [(block.tokens, block.gains) for block in reader]
+    tokens = np.concatenate([np.zeros((header.channels, 0, 1), np.int32), *(tokens for tokens, _ in blocks)], axis=1)
+    gains = np.concatenate([np.zeros((header.channels, 0), np.int8), *(gains for _, gains in blocks)], axis=1)
     assert reader.summary is not None and tokens.shape[2] == 1
     return Recording(path, header.sample_rate, header.channels, reader.summary.samples, model,
-                     header.weights_digest.hex(), _digest(tokens), tokens[..., 0])  # fmt: skip
+                     header.weights_digest.hex(), _digest(tokens), gains_text(gains), tokens[..., 0])  # fmt: skip
 
 
 def to_hac(recording: Recording) -> bytes:
@@ -95,7 +99,7 @@ def to_hac(recording: Recording) -> bytes:
         )
         sink = io.BytesIO()
         writer = Writer(sink, header)
-        writer.write(tokens)
+        writer.write(tokens, gains_of_text(recording.gains, *tokens.shape[:2]))
         writer.finish(recording.samples)
     except UsageError as error:
         raise CorruptError(f"its facts don't fit its tokens: {error.message}") from None

@@ -3,6 +3,7 @@
 ``format_spec.md`` describes the bytes. Only numpy and the standard library are used here, no model.
 """
 
+from hac_cli.container.gains import Gains
 from hac_cli.container.header import Header
 from hac_cli.container.pieces import Block, Damage
 from hac_cli.container.predictor import Predictor
@@ -30,6 +31,7 @@ __all__ = [
     "VERSION",
     "Block",
     "Damage",
+    "Gains",
     "Header",
     "Predictor",
     "Reader",

@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from hac_cli.container.blocks import (
     BLOCK_HEADER_SIZE,
     CODED,
@@ -14,12 +16,14 @@ from hac_cli.container.blocks import (
     COMPACT_HEADER_SIZE,
     CRC_SIZE,
     DATA,
+    GAINS,
     MIN_BLOCK_SIZE,
     SYNC,
     BlockHeader,
     find_number,
     length_fits,
     possible_numbers,
+    split_data,
     unpack_header_copy,
 )
 from hac_cli.container.header import HEADER_SIZE, MAGIC, Header, Refused, header_crc, peek_header
@@ -141,11 +145,11 @@ class BlockSource(Source):
         return data
 
     def payloads_behind(self, offset: int, number: int) -> Iterator[bytes]:
-        """Those of whole coded blocks from ``offset`` on, which follow block ``number`` without anything between."""
+        """Coded tokens of the whole blocks from ``offset`` on that follow block ``number`` without anything between."""
         with contextlib.suppress(HacError, OSError):  # what can't be read is told of when it is its turn
             for due in itertools.count(number + 1):
                 block, found, payload = self.whole_block(due, offset)
-                if found != due or block.tag != DATA | CODED:
+                if found != due or block.tag & ~GAINS != DATA | CODED:
                     return
-                yield payload
+                yield split_data(block, payload, self.header, np.zeros((self.header.channels, 1), np.int8))[1]
                 offset += block.block_size

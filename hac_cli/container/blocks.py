@@ -7,9 +7,11 @@ import zlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.container.coding import pack_coded
+from hac_cli.container.gains import Gains, pack_gains, sizes, split_gains
 from hac_cli.container.header import HEADER_SIZE, MAX_HEADER_SIZE, Header, header_crc
 from hac_cli.container.packing import TokenDigest, pack_raw
 from hac_cli.container.predictor import Predictor
@@ -28,6 +30,7 @@ SKIPPABLE = 0x80
 _KIND_BITS = 0x8F  # the rest of the byte, bits 4 to 6, are flags
 HEADER_COPY = SKIPPABLE | 0x03
 CODED = 0x20  # flag of a data block: the payload is coded as the header says, not raw
+GAINS = 0x40  # flag of a data block: the gains of its frames stand in front of their tokens
 SHORT = 0x10  # flag of a data block: fewer frames than usual, counted by the payload's first two bytes
 
 MAX_BLOCKS = 1 << 32
@@ -142,24 +145,35 @@ def _checksum(header_crc: int, data: bytes, number: int | None = None) -> int:
     return state if number is None else zlib.crc32(_U32.pack(number), state)
 
 
-def pack_data(tokens: NDArray[Any], header: Header, predictor: Predictor | None) -> tuple[int, bytes]:
-    """Tag and payload of a data block; coded if there is a predictor and that makes it smaller."""
-    tag, data, frames = DATA, pack_raw(tokens, header), tokens.shape[1]
+def pack_tokens(tokens: NDArray[Any], header: Header, predictor: Predictor | None) -> tuple[int, bytes]:
+    """Tag and payload of a compact data block: coded if there is a predictor and that makes it smaller."""
+    data = pack_raw(tokens, header)
     if predictor and len(coded := pack_coded(tokens, header, predictor)) < len(data):
-        tag, data = DATA | CODED, coded
-    if frames == header.frames_per_block:
-        return tag, data
-    return tag | SHORT, _U16.pack(frames) + data
+        return DATA | CODED, coded
+    return DATA, data
 
 
-def split_data(block: BlockHeader, payload: bytes, header: Header) -> tuple[int, bytes]:
-    """A data block's number of frames, and the payload without it. Raises CorruptError."""
-    if not block.flags & SHORT:
-        return header.frames_per_block, payload
-    frames = _U16.unpack_from(payload)[0]
-    if not 0 < frames < header.frames_per_block:
-        raise CorruptError("a short block's number of frames is out of its limits")
-    return frames, payload[_U16.size :]
+def pack_data(tag: int, tokens: bytes, gains: Gains, header: Header) -> tuple[int, bytes]:
+    """Tag and payload of any other data block."""
+    frames = gains.shape[1]
+    if gains.any():
+        tag, tokens = tag | GAINS, pack_gains(gains) + tokens
+    if frames < header.frames_per_block:
+        tag, tokens = tag | SHORT, _U16.pack(frames) + tokens
+    return tag, tokens
+
+
+def split_data(block: BlockHeader, payload: bytes, header: Header, gain: Gains) -> tuple[Gains, bytes]:
+    """The gains of a data block's frames, and the payload of their tokens; ``gain``: of the frame before, which is that
+    of all frames of a compact block. Raises CorruptError."""
+    frames = header.frames_per_block
+    if block.flags & SHORT:
+        frames, payload = _U16.unpack_from(payload)[0], payload[_U16.size :]
+        if not 0 < frames < header.frames_per_block:
+            raise CorruptError("a short block's number of frames is out of its limits")
+    if block.flags & GAINS:
+        return split_gains(payload, header.channels, frames)
+    return (gain if block.compact else np.zeros_like(gain)).repeat(frames, 1), payload
 
 
 def pack_header_copy(header: bytes, number: int) -> bytes:
@@ -223,7 +237,9 @@ def length_fits(block: BlockHeader, header: Header) -> bool:
         short = bool(block.flags & SHORT)
         most = header.raw_size(header.frames_per_block - short)
         least = 0 if block.flags & CODED else 1 if short else most
-        return least <= block.length - _U16.size * short <= most - bool(block.flags & CODED)
+        extra = sizes(header.channels) if block.flags & GAINS else range(1)
+        length = block.length - _U16.size * short
+        return least + extra[0] <= length <= most - bool(block.flags & CODED) + extra[-1]
     if block.tag == HEADER_COPY:
         return block.holds_header
     return block.kind != END or block.length == END_SIZE

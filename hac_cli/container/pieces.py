@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hac_cli.container.gains import Gains
 from hac_cli.container.packing import Tokens
 
 
 @dataclass(frozen=True)
 class Block:
-    """One data block: its number, from 0, how many frames it holds, and whether it is coded or raw.
+    """One data block: its number, from 0, how many frames it holds, whether it is coded or raw, and the frames' gains.
 
     Its first frame is ``number * frames_per_block``.
     """
@@ -17,6 +18,7 @@ class Block:
     number: int
     frames: int
     coded: bool
+    gains: Gains
     _tokens: Tokens | None
 
     @property

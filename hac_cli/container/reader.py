@@ -6,8 +6,11 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from hac_cli.container.block_source import BlockSource, Truncated
-from hac_cli.container.blocks import CODED, DATA, END, HEADER_COPY, SHORT, BlockHeader, End, split_data
+import numpy as np
+
+from hac_cli.container.block_source import BlockSource
+from hac_cli.container.blocks import CODED, DATA, END, GAINS, HEADER_COPY, SHORT, BlockHeader, End, split_data
+from hac_cli.container.faults import Missing, describe
 from hac_cli.container.header import MAGIC, Header
 from hac_cli.container.metadata import METADATA, unpack_metadata
 from hac_cli.container.packing import TokenDigest
@@ -18,10 +21,6 @@ from hac_cli.container.source import Readable
 from hac_cli.container.summary import Summary
 from hac_cli.container.unpacker import Unpacker
 from hac_cli.errors import CorruptError
-
-
-class _Missing(CorruptError):
-    pass
 
 
 class _Found(NamedTuple):
@@ -73,6 +72,7 @@ class Reader:
         self._unpacker = Unpacker(self.header, self._predictor, self._source.never_waits)
         self._next = 0  # number of the data block to come
         self._position = 0  # frames that were given or reported
+        self._gain = np.zeros((self.header.channels, 1), np.int8)  # of the last frame that was read
         self._whole = True  # no block was passed over, nothing was reported
         self._ended = False
         self._digest = TokenDigest()
@@ -106,7 +106,7 @@ class Reader:
             try:
                 found = self._parse()
                 if self._on_damage is None and found.number != self._next:
-                    raise _Missing("missing")
+                    raise Missing("missing")
             except CorruptError as error:
                 self._reason = self._reason or error.message
                 if self._on_damage is None:
@@ -150,7 +150,9 @@ class Reader:
         """
         while self._next < number:
             try:
-                block, found, _ = self._source.whole_block(self._next)
+                block, found, payload = self._source.whole_block(self._next)
+                if block.tag & ~(CODED | GAINS) == DATA and found < number:
+                    self._gain = split_data(block, payload, self.header, self._gain)[0][:, -1:]
             except CorruptError:
                 if not self._source.skip_to_sync():
                     break
@@ -158,7 +160,7 @@ class Reader:
             if not block.skippable and block.kind != DATA:
                 break
             self._pass_to(min(found, number))
-            if found >= number or not (block.skippable or block.tag in (DATA, DATA | CODED)):
+            if found >= number or not (block.skippable or block.tag & ~(CODED | GAINS) == DATA):
                 break
             self._source.skip(block.block_size)
             self._pass_to(found + (not block.skippable))
@@ -183,14 +185,16 @@ class Reader:
             if number == self._next and end.frames(self.header) != self._position:
                 raise CorruptError("it contradicts the blocks before it")
             return end
-        flags = SHORT if self.header.payload_coding == RAW else SHORT | CODED
+        flags = GAINS | SHORT | (0 if self.header.payload_coding == RAW else CODED)
         if block.kind == DATA and not block.flags & ~flags:
             if self._position < self._next * self.header.frames_per_block:
                 raise CorruptError("it follows a short block, which must be the last")
-            frames, payload = split_data(block, payload, self.header)
-            coded = bool(block.flags & CODED)
+            gains, payload = split_data(block, payload, self.header, self._gain)
+            frames, coded = gains.shape[1], bool(block.flags & CODED)
             behind = self._source.payloads_behind(block.block_size, number)
-            return Block(number, frames, coded, self._unpacker.tokens(payload, frames, coded, behind))
+            tokens = self._unpacker.tokens(payload, frames, coded, behind)
+            self._gain = gains[:, -1:]
+            return Block(number, frames, coded, gains, tokens)
         raise CorruptError(f"its type 0x{block.tag:02x} is not known: made by a newer HAC; update")
 
     def _close_gap(self, found: _Found) -> None:
@@ -239,22 +243,8 @@ class Reader:
         self._on_damage(damage)
 
     def _describe(self, error: CorruptError) -> str:
-        """A strict reader's message: what is wrong with which block, at what time."""
-        start = self.header.heard_at(self._position)
-        if isinstance(error, Truncated):
-            if not self._whole:  # nobody has looked at what was passed over
-                return f"truncated: it ends at {start:.1f} s without an end block"
-            return f"truncated: it is good up to {start:.1f} s, then ends without an end block"
-        stop = self.header.heard_at(self._position + self.header.frames_per_block)
-        block = f"block {self._next} ({start:.1f} s to {stop:.1f} s)"
-        if isinstance(error, _Missing):
-            return f"{block} is missing"
-        try:
+        """What is wrong with which block, at what time."""
+        kind = DATA
+        with contextlib.suppress(CorruptError):
             kind = self._source.block_header().kind
-        except CorruptError:
-            kind = DATA
-        if kind == END:
-            block = "the end block"
-        elif kind != DATA:
-            block = f"a block of type 0x{kind:02x} before {block}"
-        return f"{block} is damaged: {error.message}"
+        return describe(error, self.header, self._next, self._position, kind, self._whole)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 LOWEST_VERSION = 0x10
 """Major version in the high four bits (a reader refuses another one), minor in the low four (any is accepted)."""
-VERSION = 0x13
+VERSION = 0x14
 """The one that has all that is written here."""
 
 COMPACT = 0x01

@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.container.blocks import END, MAX_BLOCKS, MOST_COMPACT, SHORT, End, pack_block, pack_data, pack_header_copy
+from hac_cli.container.blocks import (
+    END,
+    MAX_BLOCKS,
+    MOST_COMPACT,
+    End,
+    pack_block,
+    pack_data,
+    pack_header_copy,
+    pack_tokens,
+)
+from hac_cli.container.gains import Gains
 from hac_cli.container.header import Header, header_crc
 from hac_cli.container.metadata import METADATA, pack_metadata
 from hac_cli.container.packing import TokenDigest
@@ -42,6 +52,8 @@ class Writer:
         self._predictor = predictor
         shape = (header.channels, header.frames_per_block, header.tokens_per_frame)
         self._pending = np.empty(shape, np.int32)
+        self._pending_gains = np.zeros(shape[:2], np.int8)
+        self._gain = np.zeros((header.channels, 1), np.int8)  # of the last frame written
         self._pending_frames = 0
         self._digest = TokenDigest()
         self._open = True  # false once finished, or when the sink failed halfway through a block
@@ -57,18 +69,23 @@ class Writer:
         if payload := pack_metadata(tags):
             self._emit(pack_block(self._header_crc, 0, METADATA, payload))
 
-    def write(self, tokens: NDArray[Any]) -> None:
-        """Add tokens, integers ``[channels, frames, tokens_per_frame]``, any number of frames.
+    def write(self, tokens: NDArray[Any], gains: Gains | None = None) -> None:
+        """Add tokens, integers ``[channels, frames, tokens_per_frame]``, any number of frames, and the gains of these
+        frames, which are otherwise 0 dB.
 
         Raises UsageError where shape, type or range do not fit the header; then nothing of them is written.
         """
         assert self._open
         self._check(tokens)
+        if gains is None:
+            gains = np.zeros(tokens.shape[:2], np.int8)
+        assert gains.shape == tokens.shape[:2] and gains.dtype == np.int8
         done, frames = 0, tokens.shape[1]
         while done < frames:
             count = min(frames - done, self.header.frames_per_block - self._pending_frames)
             stop = self._pending_frames + count
             self._pending[:, self._pending_frames : stop] = tokens[:, done : done + count]
+            self._pending_gains[:, self._pending_frames : stop] = gains[:, done : done + count]
             self._pending_frames = stop
             done += count
             if stop == self.header.frames_per_block:
@@ -105,16 +122,21 @@ class Writer:
     def _emit_data(self) -> None:
         if self.blocks == MAX_BLOCKS - 1:
             raise UsageError("the file is full: it has as many blocks as the format can count")
-        tokens = self._pending[:, : self._pending_frames]
-        tag, payload = pack_data(tokens, self.header, self._predictor)
+        tokens, gains = self._pending[:, : self._pending_frames], self._pending_gains[:, : self._pending_frames]
         self._digest.update(tokens)
         if self.blocks and self.blocks % self._blocks_a_copy == 0:
             self._emit(pack_header_copy(self._header_bytes, self.blocks))
-        compact = self.header.compact and not tag & SHORT and len(payload) <= MOST_COMPACT
+            self._gain = np.zeros_like(self._gain)  # whoever begins here knows of none
+        tag, payload = pack_tokens(tokens, self.header, self._predictor)
+        whole = self._pending_frames == self.header.frames_per_block
+        known = (gains == self._gain).all()
+        compact = bool(self.header.compact and whole and known and len(payload) <= MOST_COMPACT)
+        if not compact:
+            tag, payload = pack_data(tag, payload, gains, self.header)
         self._emit(pack_block(self._header_crc, self.blocks, tag, payload, compact))
         self.payload_bytes += len(payload)
         self.blocks += 1
-        self._pending_frames = 0
+        self._pending_frames, self._gain = 0, gains[:, -1:].copy()
 
     def _emit(self, data: bytes) -> None:
         self._open = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -49,11 +50,13 @@ def checked_audio(audio: NDArray[Any], channels: int) -> NDArray[np.float32]:
     if not np.issubdtype(audio.dtype, np.floating):
         raise UsageError(f"audio must be floats from -1 to 1, not {audio.dtype}; divide 16-bit integers by 32768, or "
                          "read them with soundfile, whose arrays are floats")  # fmt: skip
-    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, which is refused
-        audio = audio.astype(np.float32, copy=False)
-    if not np.isfinite(audio).all():
+    if audio.dtype != np.float32:
+        with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, which is refused
+            audio = audio.astype(np.float32)
+    peak = float(np.abs(audio).max(initial=0))  # NaN where any sample is
+    if not math.isfinite(peak):
         raise InputError("the audio holds samples that are not finite numbers")
-    if audio.size and (peak := float(np.abs(audio).max())) >= LOUDEST:
+    if peak >= LOUDEST:
         raise InputError(f"the audio holds a sample of {peak:.0f}, where 1 is full level; divide 16-bit integers by "
                          "32768")  # fmt: skip
     return audio

@@ -104,7 +104,7 @@ class Part:
 
     def __call__(self, inputs: Array) -> Array:
         """Channel by channel: the network hears one voice at a time."""
-        return np.stack([self._chain(x, state) for x, state in zip(inputs, self._states, strict=True)])
+        return np.array([self._chain(x, state) for x, state in zip(inputs, self._states, strict=True)])
 
 
 def _middle(plan: Sequence[Layer], steps: int) -> int:

@@ -22,7 +22,8 @@ def coded(channels: int = 1, frames: int = 100, samples: int = 21_000, **facts) 
     values = {"model_id": model.model_id, "weights_digest": model.short_digest, "pre_skip": model.config.look_ahead}
     sink = io.BytesIO()
     writer = Writer(sink, Header(16_000, channels, **(values | {"total_samples": samples} | facts)))
-    writer.write(np.random.default_rng(frames).integers(0, 1 << 18, (channels, frames, 1)))
+    gains = np.arange(frames, dtype=np.int8) // 30 - np.ones((channels, 1), np.int8)
+    writer.write(np.random.default_rng(frames).integers(0, 1 << 18, (channels, frames, 1)), gains)
     writer.finish(samples)
     return sink.getvalue()
 

@@ -97,12 +97,12 @@ class Block:
     def __init__(self, header: Header, data: bytes, offset: int, due: int, tolerant: bool) -> None:
         start = data[offset : offset + 8]
         if header.compact and len(start) >= 3 and start[0] == SYNC[0] and start[1] < SYNC[1]:
-            front, back, self.length = 3, 3, start[1]
+            front, back, self.length, self.compact = 3, 3, start[1], True
             self.type = DATA if self.length == header.raw_size(header.frames_per_block) else DATA | 0x20
             low, step, reach = start[2], 2**8, 2**12
         else:
             need(len(start) == 8 and start[:2] == SYNC and crc8(start[:7]) == start[7], "no block begins here")
-            front, back, self.type, self.length = 8, 4, start[2], number_at(start, 5, 2)
+            front, back, self.type, self.length, self.compact = 8, 4, start[2], number_at(start, 5, 2), False
             low, step, reach = number_at(start, 3, 2), 2**16, 2**20
         numbers = range(due + (low - due) % step, due + (reach if tolerant else 1), step)
         least, most = self.possible_length(header)
@@ -124,9 +124,11 @@ class Block:
 
     def possible_length(self, header: Header) -> tuple[int, int]:
         if self.type & 0x8F == DATA:
-            short, coded = self.type >> 4 & 1, self.type >> 5 & 1
-            most = header.raw_size(header.frames_per_block - short)
-            return (0 if coded else 1 if short else most) + 2 * short, most - coded + 2 * short
+            short, coded, gains = (self.type >> bit & 1 for bit in (4, 5, 6))
+            most, front = header.raw_size(header.frames_per_block - short), 2 * short + gains * (1 + header.channels)
+            return (0 if coded else 1 if short else most) + front, most - coded + front + gains * 255 * (
+                2 + header.channels
+            )
         if self.type == HEADER_COPY:
             return 48, 259
         return (22, 22) if self.type & 0x8F == END else (0, 65535)
@@ -188,20 +190,37 @@ class Predictor:
         return tokens
 
 
-def tokens_of(header: Header, block: Block, predictor: Predictor | None) -> list[int]:
-    """Section 5: the tokens of a data block in payload order."""
+def gains_at(payload: bytes, offset: int, channels: int) -> list[int]:
+    return [byte - 256 if byte > 127 else byte for byte in payload[offset : offset + channels]]
+
+
+def frames_of(header: Header, block: Block, predictor: Predictor | None, before: list[int]) -> tuple[list, list[int]]:
+    """Section 5: the gains of a data block's frames, each for all channels, and their tokens in payload order;
+    ``before``: the gains of the frame before."""
     payload, frames = block.payload, header.frames_per_block
     if block.type & 0x10:
         frames, payload = number_at(payload, 0, 2), payload[2:]
         need(1 <= frames < header.frames_per_block, "frames of a short block")
+    gains = [before if block.compact else [0] * header.channels] * frames
+    if block.type & 0x40:
+        step, first = 2 + header.channels, 1 + header.channels
+        size, last = first + payload[0] * step, 0
+        need(len(payload) >= size, "gains are cut off")
+        gains = [gains_at(payload, 1, header.channels)] * frames
+        for at in range(first, size, step):
+            frame = number_at(payload, at, 2)
+            need(last < frame < frames, "the frame of a gain")
+            gains[frame:] = [gains_at(payload, at + 2, header.channels)] * (frames - frame)
+            last = frame
+        payload = payload[size:]
     if block.type & 0x20:
         need(len(payload) < header.raw_size(frames), "a coded payload that is not smaller")
-        return predictor.decode(header, payload, frames)
+        return gains, predictor.decode(header, payload, frames)
     need(len(payload) == header.raw_size(frames), "a raw payload's size")
     bits = int.from_bytes(payload, "little")
     count = frames * header.channels * header.per_frame
     need(bits >> (count * header.bits) == 0, "padding")
-    return [bits >> (t * header.bits) & ((1 << header.bits) - 1) for t in range(count)]
+    return gains, [bits >> (t * header.bits) & ((1 << header.bits) - 1) for t in range(count)]
 
 
 class File:
@@ -216,6 +235,8 @@ class File:
         frame_bits = self.header.per_frame * self.header.bits
         need(not self.header.coded or (same and predictor.bits == frame_bits), "not the right predictor")
         self.blocks: dict[int, list[int]] = {}
+        self.gains: dict[int, list[list[int]]] = {}
+        self.gain = [0] * header.channels  # of the last frame
         self.next = 0  # e in section 10
         self.frames = 0
         self.samples: int | None = None
@@ -234,13 +255,12 @@ class File:
         if block.type == END:
             self.finish(block)
             return block.end
-        need(block.type & ~(0x30 if self.header.coded else 0x10) == DATA, "unknown type or flags")
+        need(block.type & ~(0x70 if self.header.coded else 0x50) == DATA, "unknown type or flags")
         need(self.frames == self.next * self.header.frames_per_block, "a short block is not the last")
-        tokens = tokens_of(self.header, block, self.predictor)
-        self.blocks[block.number] = tokens
+        gains, tokens = frames_of(self.header, block, self.predictor, self.gain)
+        self.blocks[block.number], self.gains[block.number], self.gain = tokens, gains, gains[-1]
         self.next = block.number + 1
-        frame_tokens = self.header.channels * self.header.per_frame
-        self.frames = block.number * self.header.frames_per_block + len(tokens) // frame_tokens
+        self.frames = block.number * self.header.frames_per_block + len(gains)
         return block.end
 
     def read_metadata(self, payload: bytes) -> None:

@@ -59,22 +59,26 @@ def find_predictor(header: Header) -> Predictor | None:
     return PREDICTOR if header.predictor_digest == PREDICTOR.digest else None
 
 
-def make_file(header: Header, tokens: np.ndarray, samples: int | None = None) -> bytes:
+def make_file(header: Header, tokens: np.ndarray, samples: int | None = None, gains: np.ndarray | None = None) -> bytes:
     if samples is None:
         samples = tokens.shape[1] * header.hop_length * header.sample_rate // 24000
     sink = io.BytesIO()
     writer = Writer(sink, header, find_predictor(header))
-    writer.write(tokens)
+    writer.write(tokens, gains)
     writer.finish(samples)
     return sink.getvalue()
 
 
-def read_strict(data: bytes) -> tuple[Reader, np.ndarray]:
-    """All tokens of a file; raises CorruptError as the reader does."""
+def read_strict(data: bytes) -> tuple[Reader, np.ndarray, np.ndarray]:
+    """All tokens and gains of a file; raises CorruptError as the reader does."""
     reader = Reader(io.BytesIO(data), predictor=find_predictor)
     header = reader.header
-    empty = np.empty((header.channels, 0, header.tokens_per_frame), np.int32)
-    return reader, np.concatenate([empty, *(block.tokens for block in reader)], axis=1)
+    tokens = [np.empty((header.channels, 0, header.tokens_per_frame), np.int32)]
+    gains = [np.empty((header.channels, 0), np.int8)]
+    for block in reader:
+        tokens.append(block.tokens)
+        gains.append(block.gains)
+    return reader, np.concatenate(tokens, 1), np.concatenate(gains, 1)
 
 
 class Piped(io.BytesIO):

@@ -29,7 +29,8 @@ from container_files import (
 )
 
 from hac_cli.container import Header
-from hac_cli.container.blocks import CODED, DATA, END, SHORT, End, pack_block, pack_header_copy
+from hac_cli.container.blocks import CODED, DATA, END, GAINS, SHORT, End, pack_block, pack_header_copy
+from hac_cli.container.gains import gains_of_text, gains_text
 from hac_cli.container.header import header_crc
 from hac_cli.container.metadata import METADATA, pack_metadata
 from hac_cli.container.packing import payload_order
@@ -44,6 +45,15 @@ MIXED = few_tokens(CODED_HEADER, 14)
 MIXED[:, 4:12] |= 0x2A540
 COMPACT_HEADER = make_coded_header(total_samples=2560, compact=True, version=0x12)
 COMPACT = make_file(COMPACT_HEADER, MIXED, 2560)
+GAINED_HEADER = make_header(total_samples=2560, version=0x14)
+GAINED = make_file(GAINED_HEADER, make_tokens(GAINED_HEADER, 14), 2560, gains_of_text("0:12 5:-128 7:0 13:9", 1, 14))
+COMPACT_GAINED_HEADER = make_coded_header(total_samples=4480, compact=True, version=0x14, channels=2)
+COMPACT_GAINED = make_file(
+    COMPACT_GAINED_HEADER,
+    few_tokens(COMPACT_GAINED_HEADER, 26),
+    4480,
+    gains_of_text("4:3,-1 8:3,-1 14:7,0 22:0,0 25:1,2", 2, 26),
+)
 TEST_BLOCK = 0x8F
 
 
@@ -130,6 +140,20 @@ def valid() -> dict[str, tuple[str, bytes]]:
             "blocks of 177 bytes, which can't be compact",
             speech(120, bits_per_token=24, frames_per_block=59, compact=True, version=0x12),
         ),
+        "gains": ("gains that change on and between blocks, one block without any, and a short one", GAINED),
+        "compact-gains": (
+            "compact blocks that keep the gains of the one before, and others where they change",
+            COMPACT_GAINED,
+        ),
+        "gains-most": (
+            "a change of gain in every frame of a block",
+            make_file(
+                most := make_header(frames_per_block=256, version=0x14),
+                make_tokens(most, 256),
+                None,
+                np.resize(np.arange(-128, 128, dtype=np.int8), (1, 256)),
+            ),
+        ),
     }
 
 
@@ -176,6 +200,9 @@ def faulty() -> dict[str, tuple[str, bytes]]:
     def ended(**changes) -> bytes:
         good = End.unpack(end[8:-4])
         return join(*blocks, pack_block(crc, 4, END, good._replace(**changes).pack()))
+
+    def gained(gains: bytes) -> bytes:
+        return changed(1, DATA | GAINS, gains + blocks[1][8:-4])
 
     far = End(2560, 65538, 4, bytes(8)).pack()
     twin = split(make_file(HEADER, make_tokens(HEADER, 14, start=900), 2560))
@@ -246,7 +273,11 @@ def faulty() -> dict[str, tuple[str, bytes]]:
         "trailing-bytes": ("a byte behind the end block", FILE + b"\0"),
         "two-files": ("two files in a row", FILE + FILE),
         "unknown-type": ("a block of an unknown kind that must not be skipped", changed(1, 0x03, b"new")),
-        "unknown-flag": ("an unknown flag of a data block", changed(1, DATA | 0x40, blocks[1][8:-4])),
+        "gains-cut": ("a short block's payload ends in its gains", changed(3, DATA | SHORT | GAINS, b"\2\0\1\5\0\0\0")),
+        "gains-first": ("a change of gain in a block's first frame", gained(b"\1\5\0\0\6")),
+        "gains-falling": ("changes of gain in a wrong order", gained(b"\2\5\2\0\6\1\0\7")),
+        "gains-behind": ("a change of gain behind a block's last frame", gained(b"\1\5\4\0\6")),
+        "gains-flip": ("one bit of a gain is wrong", flip(GAINED, 8 * (44 + 9) + 2)),
         "coded-flag": ("a coded block in a file of raw ones", changed(1, DATA | 0x20, blocks[1][8:-4])),
         "coded-payload-flip": ("one bit of a coded payload is wrong", flip(CODED_FILE, 8 * (48 + 9))),
         "coded-too-long": ("a coded payload with more bytes than its tokens take", longer),
@@ -330,7 +361,7 @@ def describe(group: str, what: str, data: bytes) -> dict[str, object]:
         except CorruptError:
             recovered = None
         return entry | {"why": what, "exit_code": CorruptError.exit_code, "recovered": recovered}
-    reader, tokens = read_strict(data)
+    reader, tokens, gains = read_strict(data)
     assert reader.summary
     return entry | {
         "what": what,
@@ -339,6 +370,7 @@ def describe(group: str, what: str, data: bytes) -> dict[str, object]:
         "frames": reader.summary.frames,
         "blocks": reader.summary.blocks,
         "metadata": reader.metadata,
+        "gains": gains_text(gains),
         "tokens_sha256": hashlib.sha256(payload_order(tokens).tobytes()).hexdigest(),
     }
 

@@ -101,7 +101,7 @@ def test_many_blocks_at_once_are_the_same_as_one_by_one(channels):
     head_crc = int.from_bytes(parts[0][-4:], "little")
     parts.insert(9, pack_block(head_crc, 8, SKIPPABLE | 1, b"unknown"))
     data = b"".join(parts)
-    reader, found = read_strict(data)
+    reader, found, _ = read_strict(data)
     np.testing.assert_array_equal(found, tokens)
     assert reader.summary and reader.summary.blocks == 38
     for bit in range(8 * len(parts[0]), 8 * len(data), 131):

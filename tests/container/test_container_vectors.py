@@ -27,6 +27,7 @@ from container_files import (
 )
 
 from hac_cli.container import MODELS, PAYLOAD_CODINGS, Reader
+from hac_cli.container.gains import gains_text
 from hac_cli.container.packing import payload_order
 from hac_cli.errors import CorruptError
 
@@ -34,7 +35,13 @@ TESTS = Path(__file__).parents[1]
 SPEC = (TESTS.parent / "format_spec.md").read_text(encoding="utf-8")
 DECODER = TESTS / "conformance" / "decoder.py"
 INDEX = json.loads((TESTS / "vectors" / "index.json").read_text())
-FILES = {"raw": make_vectors.FILE, "coded": make_vectors.CODED_FILE, "compact": make_vectors.COMPACT}
+FILES = {
+    "raw": make_vectors.FILE,
+    "coded": make_vectors.CODED_FILE,
+    "compact": make_vectors.COMPACT,
+    "gains": make_vectors.GAINED,
+    "compact-gains": make_vectors.COMPACT_GAINED,
+}
 GOOD = [pytest.param(entry, id=entry["name"]) for entry in INDEX if entry["group"] != "faulty"]
 FAULTY = [pytest.param(entry, id=entry["name"]) for entry in INDEX if entry["group"] == "faulty"]
 
@@ -48,6 +55,14 @@ def load_decoder():
 
 decoder = load_decoder()
 PREDICTOR = decoder.Predictor((TESTS / "vectors" / PREDICTOR_FILE).read_bytes())
+
+
+def as_text(gains: dict[int, list[list[int]]]) -> str:
+    """As the index has them: the first frame of each change with its gains."""
+    frames = [frame for block in gains.values() for frame in block]
+    before = [[0] * len(frames[0]), *frames[:-1]] if frames else []
+    changes = [index for index, frame in enumerate(frames) if frame != before[index]]
+    return " ".join(f"{index}:{','.join(map(str, frames[index]))}" for index in changes)
 
 
 def read(entry) -> bytes:
@@ -66,11 +81,12 @@ def test_the_vectors_are_what_the_generator_makes():
 
 @pytest.mark.parametrize("entry", GOOD)
 def test_good_vectors(entry):
-    reader, tokens = read_strict(read(entry))
+    reader, tokens, gains = read_strict(read(entry))
     assert make_vectors.fields(reader.header) == entry["header"]
     summary = reader.summary
     assert [summary.samples, summary.frames, summary.blocks] == [entry[k] for k in ("samples", "frames", "blocks")]
     assert hashlib.sha256(payload_order(tokens).tobytes()).hexdigest() == entry["tokens_sha256"]
+    assert gains_text(gains) == entry["gains"]
     assert reader.metadata == entry["metadata"]
     assert read_tolerant(read(entry))[1] == []
 
@@ -83,6 +99,7 @@ def test_good_vectors_in_the_conformance_decoder(entry):
         assert file.metadata == entry["metadata"]
         assert [file.samples, file.frames, len(file.blocks)] == [entry[k] for k in ("samples", "frames", "blocks")]
         assert hashlib.sha256(file.token_bytes()).hexdigest() == entry["tokens_sha256"]
+        assert as_text(file.gains) == entry["gains"]
 
 
 @pytest.mark.parametrize("entry", FAULTY)
@@ -124,9 +141,9 @@ def test_the_conformance_decoder_agrees_on_random_corruptions(whole):
         data, _ = corrupt(rng, whole, whole[5])
         data, _ = corrupt(rng, data, whole[5])
         blocks, damages = read_tolerant(data)
-        assert decoder.recover(data, PREDICTOR).blocks == {
-            block.number: block.tokens.ravel().tolist() for block in blocks
-        }
+        recovered = decoder.recover(data, PREDICTOR)
+        assert recovered.blocks == {block.number: payload_order(block.tokens).tolist() for block in blocks}
+        assert recovered.gains == {block.number: block.gains.T.tolist() for block in blocks}
         if damages:
             with pytest.raises(decoder.Invalid):
                 decoder.decode(data, PREDICTOR)
@@ -135,7 +152,7 @@ def test_the_conformance_decoder_agrees_on_random_corruptions(whole):
 def test_the_conformance_decoder_stands_alone():
     source = DECODER.read_text(encoding="utf-8")
     assert set(re.findall(r"^(?:from|import) (\w+)", source, re.M)) - sys.stdlib_module_names == set()
-    assert len(source.splitlines()) < 320
+    assert len(source.splitlines()) < 340
     path = TESTS / "vectors" / "valid" / "one-sample.hac"
     done = subprocess.run([sys.executable, "-I", DECODER, path], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["samples"] == 1

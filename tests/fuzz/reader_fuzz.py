@@ -53,7 +53,7 @@ def assemble(recipe: bytes) -> bytes:
 def check(file: bytes) -> None:
     """Both decoders accept or refuse the file, and find the same in it; nothing else than CorruptError is raised."""
     try:
-        reader, tokens = container_files.read_strict(file)
+        reader, tokens, _ = container_files.read_strict(file)
     except CorruptError:
         reader = None
     try:

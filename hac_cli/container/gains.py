@@ -1,0 +1,66 @@
+"""Gains: by how much each frame was made louder before it was coded. See ``format_spec.md``, "Gains"."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hac_cli.errors import CorruptError, UsageError
+
+Gains = NDArray[np.int8]
+"""In dB, ``[channels, frames]``."""
+
+MOST_CHANGES = 255
+_U16 = struct.Struct("<H")
+
+
+def sizes(channels: int) -> range:
+    """How many bytes the gains of a block may take."""
+    step = _U16.size + channels
+    return range(1 + channels, 2 + channels + MOST_CHANGES * step, step)
+
+
+def pack_gains(gains: Gains) -> bytes:
+    """The first frame's gains, and those of frames that have others than the one before."""
+    changes = np.flatnonzero((gains[:, 1:] != gains[:, :-1]).any(0)) + 1
+    if len(changes) > MOST_CHANGES:
+        raise UsageError(f"a block can hold {MOST_CHANGES} changes of gain, not {len(changes)}")
+    later = (_U16.pack(frame) + gains[:, frame].tobytes() for frame in changes)
+    return bytes([len(changes)]) + gains[:, 0].tobytes() + b"".join(later)
+
+
+def split_gains(payload: bytes, channels: int, frames: int) -> tuple[Gains, bytes]:
+    """Gains of so many frames, and what comes behind them in a payload. Raises CorruptError."""
+    size = sizes(channels)[payload[0]]
+    if len(payload) < size:
+        raise CorruptError("it ends in its gains")
+    gains = np.empty((channels, frames), np.int8)
+    gains[:] = np.frombuffer(payload, np.int8, channels, 1)[:, None]
+    last = 0
+    for at in range(1 + channels, size, _U16.size + channels):
+        first = _U16.unpack_from(payload, at)[0]
+        if not last < first < frames:
+            raise CorruptError("a gain is of a frame out of its limits")
+        gains[:, first:] = np.frombuffer(payload, np.int8, channels, at + _U16.size)[:, None]
+        last = first
+    return gains, payload[size:]
+
+
+def gains_text(gains: Gains) -> str:
+    """From which frame on the gains of the channels are what: ``0:12,9 480:15,9``; empty where all are 0."""
+    changes = np.flatnonzero((np.diff(gains.astype(np.int16), axis=1, prepend=0) != 0).any(0))
+    return " ".join(f"{frame}:{','.join(map(str, gains[:, frame]))}" for frame in changes)
+
+
+def gains_of_text(text: str, channels: int, frames: int) -> Gains:
+    """Undoes ``gains_text``. Raises CorruptError."""
+    gains = np.zeros((channels, frames), np.int8)
+    try:
+        for change in text.split():
+            first, values = change.split(":")
+            gains[:, int(first) :] = np.array([*map(int, values.split(","))], np.int8).reshape(channels, 1)
+    except (ValueError, OverflowError):
+        raise CorruptError(f"its gains can't be read: {text[:40]}") from None
+    return gains

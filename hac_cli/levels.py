@@ -1,0 +1,180 @@
+"""The level at which audio is coded: the one that the network knows best, whatever that of the recording is.
+
+Speech much louder or softer than most of what a network was trained on comes out blurred. So it is brought to the usual
+level, by a gain for every frame that goes with the tokens, and is given back by the same gains.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hac_cli.container import Gains
+
+Samples = NDArray[np.float32]
+
+SEGMENT_SAMPLES = 7680
+"""At the codec's rate, 0.32 s: so long a gain stays at least. Whole frames of every model."""
+TARGET = -23.0  # dBFS, RMS of where somebody speaks
+TOLERANCE = 3  # dB that it may be off: a change costs bytes
+LEAST, MOST = -30, 40  # dB
+SILENT = 1e-7  # -70 dBFS, as all powers here: however faint, not speech
+ACTIVE = 0.03  # of the loudest segment's power: others are speech as well, not pauses
+HEADROOM = 0.5  # dB from the highest sample to full level
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A segment's gain goes by the ``past`` segments in front of it, itself, and those ``ahead``, or only by those that
+    are heard already (-1); it rises by at most ``rise`` dB a segment."""
+
+    past: int
+    ahead: int
+    rise: int
+
+
+FILE = Pace(past=18, ahead=4, rise=MOST - LEAST)
+LIVE = Pace(past=94, ahead=-1, rise=2)
+"""Nothing waits, and half a minute is remembered, or pauses would be lifted to the level of speech."""
+
+
+class Curve:
+    """Gains of frame after frame as factors of sample after sample: another one is reached in the length of a frame.
+    ``skip``: samples of the first frame that nobody asks for."""
+
+    def __init__(self, channels: int, hop: int, skip: int) -> None:
+        self._hop, self._skip = hop, skip
+        self._before: NDArray[np.float32] | None = None  # the last frame's factor
+        self._factors = np.zeros((channels, 0), np.float32)
+
+    def add(self, gains: Gains) -> None:
+        factors = np.float32(10) ** (gains.astype(np.float32) / np.float32(20))
+        before = factors[:, :1] if self._before is None else self._before
+        rises = np.diff(factors, axis=1, prepend=before)
+        self._before = factors[:, -1:]
+        lines = factors[..., None] + rises[..., None] * (np.arange(1, self._hop + 1, dtype=np.float32) / self._hop - 1)
+        self._factors = np.concatenate([self._factors, lines.reshape(len(gains), -1)], 1)
+
+    def take(self, samples: int) -> NDArray[np.float32]:
+        """The next factors, ``[channels, samples]``."""
+        assert samples <= len(self)
+        if not samples:
+            return self._factors[:, :0]
+        stop = self._skip + samples
+        taken, self._factors, self._skip = self._factors[:, self._skip : stop], self._factors[:, stop:], 0
+        return taken
+
+    def __len__(self) -> int:
+        return max(0, self._factors.shape[1] - self._skip)
+
+
+class Leveller:
+    """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to the same at the network's level.
+    ``delay``: how many samples later the network gives it back."""
+
+    def __init__(self, channels: int, hop: int, delay: int, pace: Pace = FILE) -> None:
+        assert SEGMENT_SAMPLES % hop == 0
+        self._frames = SEGMENT_SAMPLES // hop
+        self._pace = pace
+        self._curve = Curve(channels, hop, delay)
+        self._waiting = np.zeros((channels, 0), np.float32)  # for its gain
+        self._unheard = np.zeros((channels, delay), np.float32)  # not a whole segment yet
+        self._channels = [_Channel(pace) for _ in range(channels)]
+        self._heard = self._decided = 0  # segments
+        self._gains = np.zeros((channels, 0), np.int8)
+
+    def push(self, audio: Samples) -> Samples:
+        """Takes samples, gives those whose gain is known: with ``FILE``, one to two seconds later."""
+        self._waiting = np.concatenate([self._waiting, audio], 1)
+        self._unheard = np.concatenate([self._unheard, audio], 1)
+        whole = self._unheard.shape[1] // SEGMENT_SAMPLES * SEGMENT_SAMPLES
+        self._listen(self._unheard[:, :whole])
+        self._unheard = self._unheard[:, whole:]
+        self._decide(self._heard - self._pace.ahead)
+        return self._levelled()
+
+    def flush(self) -> Samples:
+        """What still waits: the recording is over."""
+        missing = -self._unheard.shape[1] % SEGMENT_SAMPLES
+        self._listen(np.pad(self._unheard, ((0, 0), (0, missing))))
+        self._decide(self._heard)
+        return self._levelled()
+
+    def gains(self, frames: int) -> Gains:
+        """Those of the next frames."""
+        gains, self._gains = self._gains[:, :frames], self._gains[:, frames:]
+        assert gains.shape[1] == frames
+        return gains
+
+    def _listen(self, audio: Samples) -> None:
+        segments = audio.reshape(len(audio), -1, SEGMENT_SAMPLES)
+        self._heard += segments.shape[1]
+        for channel, heard in zip(self._channels, segments, strict=True):
+            channel.listen(np.square(heard).mean(-1), np.abs(heard).max(-1, initial=0))
+
+    def _decide(self, segments: int) -> None:
+        if segments > self._decided:
+            numbers = range(self._decided, segments)
+            gains = np.array([[channel.decide(number) for number in numbers] for channel in self._channels], np.int8)
+            self._decided = segments
+            gains = gains.repeat(self._frames, axis=1)
+            self._gains = np.concatenate([self._gains, gains], 1)
+            self._curve.add(gains)
+
+    def _levelled(self) -> Samples:
+        ready = min(self._waiting.shape[1], len(self._curve))
+        audio, self._waiting = self._waiting[:, :ready], self._waiting[:, ready:]
+        return audio * self._curve.take(ready)
+
+
+class _Channel:
+    """What one channel's gain goes by."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._first = 0  # segment of the first power that is kept
+        self._powers: list[float] = []
+        self._peaks: list[float] = []
+        self._gain = 0
+
+    def listen(self, powers: NDArray[np.float32], peaks: NDArray[np.float32]) -> None:
+        self._powers += powers.tolist()
+        self._peaks += peaks.tolist()
+
+    def decide(self, segment: int) -> int:
+        """The gain of a segment, one after the other."""
+        forgotten = max(0, segment - self._pace.past - self._first)
+        del self._powers[:forgotten], self._peaks[:forgotten]
+        self._first += forgotten
+        stop = segment + self._pace.ahead + 1 - self._first
+        powers, peaks = self._powers[:stop], self._peaks[max(0, segment - 1 - self._first) : stop]
+        loudest = max(powers, default=0.0)
+        if loudest > SILENT:
+            self._gain = self._better([power for power in powers if power > ACTIVE * loudest], max(peaks))
+        return self._gain
+
+    def _better(self, powers: list[float], peak: float) -> int:
+        wanted = round(TARGET - 10 * math.log10(sum(powers) / len(powers)))
+        if abs(wanted - self._gain) <= TOLERANCE:
+            wanted = self._gain
+        room = math.floor(-HEADROOM - 20 * math.log10(peak))
+        return max(LEAST, min(wanted, MOST, room, self._gain + self._pace.rise))
+
+
+class Restorer:
+    """Decoded audio ``[channels, samples]`` back to its own level. ``delay``: samples of the first frame that are left
+    out of it."""
+
+    def __init__(self, channels: int, hop: int, delay: int) -> None:
+        self._curve = Curve(channels, hop, delay)
+
+    def add(self, gains: Gains) -> None:
+        """Those of the next frames to be decoded."""
+        self._curve.add(gains)
+
+    def restore(self, audio: Samples) -> Samples:
+        """The next samples."""
+        return audio / self._curve.take(audio.shape[1])

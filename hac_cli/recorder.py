@@ -1,0 +1,48 @@
+"""From a recording's samples to a ``.hac`` file's blocks, as ``player`` goes the other way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hac_cli.audio import AudioReader, Resampler, to_mono
+from hac_cli.container import CODEC_SAMPLE_RATE, Writer
+from hac_cli.levels import Leveller, Pace
+from hac_cli.model.stream import EncoderStream
+
+if TYPE_CHECKING:
+    from hac_cli.search import SearchingStream
+
+Progress = Callable[[int], None]
+Samples = NDArray[np.float32]
+Tokens = NDArray[np.int32]
+
+
+class Recorder:
+    """Codes what a reader gives, each channel at its level, ``mono`` all of them as one. ``progress`` is told how many
+    samples were read."""
+
+    def __init__(self, writer: Writer, stream: EncoderStream | SearchingStream, pace: Pace) -> None:
+        header = writer.header
+        self._writer, self._stream = writer, stream
+        self._leveller = Leveller(header.channels, header.hop_length, header.pre_skip, pace)
+
+    def record(self, reader: AudioReader, mono: bool = False, progress: Progress | None = None) -> None:
+        """Writes all frames; what ends the file is left to the caller."""
+        resampler = Resampler(reader.sample_rate, CODEC_SAMPLE_RATE, self._writer.header.channels)
+        for block in reader:
+            self._write(self._leveller.push(resampler.process(to_mono(block) if mono else block)))
+            if progress:
+                progress(reader.samples_read)
+        self._write(self._leveller.push(resampler.flush()))
+        self._write(self._leveller.flush())
+        self._write_tokens(self._stream.flush())
+
+    def _write(self, audio: Samples) -> None:
+        self._write_tokens(self._stream.push(audio))
+
+    def _write_tokens(self, tokens: Tokens) -> None:
+        self._writer.write(tokens, self._leveller.gains(tokens.shape[1]))
