@@ -49,7 +49,17 @@ ALLOWED = {
 }
 PUBLIC = {"", "__version__", *hac_cli.__all__}  # of the package itself, which hands on what codec has
 WITHOUT_TORCH = (
-    "errors", "outputs", "compiled", "container", "audio", "levels", "predictors", "player", "recorder", "batch", "cli"
+    "errors",
+    "outputs",
+    "compiled",
+    "container",
+    "audio",
+    "levels",
+    "predictors",
+    "player",
+    "recorder",
+    "batch",
+    "cli",
 )
 
 

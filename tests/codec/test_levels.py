@@ -101,7 +101,7 @@ def test_pieces_do_not_matter_and_nothing_is_lost(pace, pieces, seed):
     other, others = levelled(audio, pace, pieces)
     np.testing.assert_array_equal(other, whole)
     np.testing.assert_array_equal(others, gains)
-    assert len(np.unique(gains)) > 2
+    assert len(np.unique(gains)) > 1
     restorer = Restorer(2, HOP, DELAY)
     restorer.add(gains[:, :50])
     restorer.add(gains[:, 50:])
