@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hac_cli.batch.tokens import read_tokens
-    from hac_cli.codec import decode, decoder_stream, encode, encoder_stream, load_model
+    from hac_cli.codec import condition, decode, decoder_stream, encode, encoder_stream, load_model
     from hac_cli.errors import HacError
     from hac_cli.recordings import Result, compress, decompress
 
@@ -18,8 +18,8 @@ _ELSEWHERE = {
 }  # fmt: skip
 
 __all__ = [
-    "HacError", "Result", "compress", "decode", "decoder_stream", "decompress", "encode", "encoder_stream",
-    "load_model", "read_tokens",
+    "HacError", "Result", "compress", "condition", "decode", "decoder_stream", "decompress", "encode",
+    "encoder_stream", "load_model", "read_tokens",
 ]  # fmt: skip
 
 

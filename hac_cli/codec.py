@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.container.gains import gains_of_text
+from hac_cli.conditioning import Conditioner
+from hac_cli.container.gains import gains_of_text, gains_text
 from hac_cli.errors import UsageError
 from hac_cli.levels import Restorer
 from hac_cli.model import released
-from hac_cli.model.arrays import as_integer, check_channels, check_frames_per_call
+from hac_cli.model.arrays import as_integer, check_channels, check_frames_per_call, checked_audio
 from hac_cli.model.engine import DEFAULT_ENGINE, Engine, load_engine
-from hac_cli.model.stream import FRAMES_PER_CALL, DecoderStream, EncoderStream
+from hac_cli.model.stream import FRAMES_PER_CALL, DecoderStream, EncoderStream, frames_for
 
 if TYPE_CHECKING:
     from hac_cli.search import SearchingStream
@@ -36,7 +37,7 @@ def encode(
 ) -> Tokens:
     """Audio at 24 kHz, floats ``[samples]`` or ``[channels, samples]``, to tokens ``[channels, frames, 1]`` (int32).
 
-    It is coded at the level that it has: speech of about -23 dBFS (RMS) sounds best, which ``compress`` sees to itself.
+    It is coded as it is; ``condition`` makes of it what sounds better, as ``compress`` does by itself.
     ``best`` takes about as long as the recording and needs torch; see ``search``.
     Raises InputError for NaN or infinite samples and UsageError for another shape, integers, or more than 8 channels.
     """
@@ -44,6 +45,18 @@ def encode(
     make = searching_stream if best else encoder_stream
     stream = make(len(pcm), model=model, engine=engine)
     return np.concatenate([stream.push(pcm), stream.flush()], 1)
+
+
+def condition(pcm: Samples, *, model: str = released.DEFAULT_MODEL) -> tuple[Samples, str]:
+    """Audio as ``encode`` does best with it, ``[channels, samples]``: without offset and rumble, and at the level that
+    the network knows best; and the gains that this took, for ``decode``. Raises as ``encode``."""
+    pcm = np.atleast_2d(np.asarray(pcm))
+    check_channels(len(pcm))
+    config, pcm = released.find(model).config, checked_audio(pcm, len(pcm))
+    conditioner = Conditioner(len(pcm), config.hop_length, config.look_ahead)
+    conditioned = np.concatenate([conditioner.push(pcm), conditioner.flush()], 1)
+    frames = frames_for(pcm.shape[1], config.hop_length, config.look_ahead)
+    return conditioned, gains_text(conditioner.gains(frames))
 
 
 def decode(
@@ -56,7 +69,7 @@ def decode(
 ) -> Samples:
     """Tokens ``[channels, frames, 1]`` or ``[channels, frames]`` to audio ``[channels, samples]`` at 24 kHz (float32).
 
-    ``gains``: as ``read_tokens`` and shards have them, by how much audio was made louder before it was coded.
+    ``gains``: as ``read_tokens``, shards and ``condition`` give them, by how much the audio was made louder before.
     The tokens reach up to a frame past the recording's end; give its ``samples`` to get exactly those back.
     Raises UsageError for another shape, for values that are not tokens, or for more ``samples`` than they hold,
     CorruptError for what are no gains.

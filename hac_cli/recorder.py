@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.audio import AudioReader, Resampler, to_mono
+from hac_cli.conditioning import Conditioner
 from hac_cli.container import CODEC_SAMPLE_RATE, Writer
-from hac_cli.levels import Leveller, Pace
 from hac_cli.model.stream import EncoderStream
 
 if TYPE_CHECKING:
@@ -22,27 +22,27 @@ Tokens = NDArray[np.int32]
 
 
 class Recorder:
-    """Codes what a reader gives, each channel at its level, ``mono`` all of them as one. ``progress`` is told how many
-    samples were read."""
+    """Codes a recording for a writer; ``live``, every frame as soon as it can be."""
 
-    def __init__(self, writer: Writer, stream: EncoderStream | SearchingStream, pace: Pace) -> None:
+    def __init__(self, writer: Writer, stream: EncoderStream | SearchingStream, live: bool) -> None:
         header = writer.header
         self._writer, self._stream = writer, stream
-        self._leveller = Leveller(header.channels, header.hop_length, header.pre_skip, pace)
+        self._conditioner = Conditioner(header.channels, header.hop_length, header.pre_skip, live)
 
     def record(self, reader: AudioReader, mono: bool = False, progress: Progress | None = None) -> None:
-        """Writes all frames; what ends the file is left to the caller."""
+        """Writes all frames of what a reader gives, ``mono`` all channels as one; ``progress`` is told how many samples
+        were read. What ends the file is left to the caller."""
         resampler = Resampler(reader.sample_rate, CODEC_SAMPLE_RATE, self._writer.header.channels)
         for block in reader:
-            self._write(self._leveller.push(resampler.process(to_mono(block) if mono else block)))
+            self._write(self._conditioner.push(resampler.process(to_mono(block) if mono else block)))
             if progress:
                 progress(reader.samples_read)
-        self._write(self._leveller.push(resampler.flush()))
-        self._write(self._leveller.flush())
+        self._write(self._conditioner.push(resampler.flush()))
+        self._write(self._conditioner.flush())
         self._write_tokens(self._stream.flush())
 
     def _write(self, audio: Samples) -> None:
         self._write_tokens(self._stream.push(audio))
 
     def _write_tokens(self, tokens: Tokens) -> None:
-        self._writer.write(tokens, self._leveller.gains(tokens.shape[1]))
+        self._writer.write(tokens, self._conditioner.gains(tokens.shape[1]))

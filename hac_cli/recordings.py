@@ -25,7 +25,6 @@ from hac_cli.audio import (
 from hac_cli.codec import decoder_stream, encoder_stream, searching_stream
 from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Writer, samples_at_end
 from hac_cli.errors import UsageError
-from hac_cli.levels import FILE, LIVE
 from hac_cli.model import released
 from hac_cli.model.engine import DEFAULT_ENGINE
 from hac_cli.model.stream import FRAMES_PER_CALL, EncoderStream
@@ -147,7 +146,7 @@ def compress(
                 reader.wait_for_blocks(stream.call_samples)
         if metadata:
             writer.write_metadata(reader.tags)
-        Recorder(writer, stream, LIVE if live else FILE).record(reader, mono, progress)
+        Recorder(writer, stream, live).record(reader, mono, progress)
         summary = writer.finish(reader.samples_read)
         return Result(summary.samples, header.sample_rate, header.channels, summary.file_bytes, summary.payload_bytes,
                       chosen.name, reader.truncated)  # fmt: skip

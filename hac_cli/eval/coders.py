@@ -106,7 +106,8 @@ class HacCoder:
 def _code_unreleased(weights: Path, audio: Samples, best: bool) -> Coded:
     """Without a file: a .hac header can only name weights that are released."""
     from hac_cli.codec import DecoderStream, EncoderStream
-    from hac_cli.levels import Leveller, Restorer
+    from hac_cli.conditioning import Conditioner
+    from hac_cli.levels import Restorer
     from hac_cli.model.engine import load_weights
 
     engine = load_weights(weights)
@@ -119,10 +120,10 @@ def _code_unreleased(weights: Path, audio: Samples, best: bool) -> Coded:
         encoder = EncoderStream(engine)
     decoder = DecoderStream(engine)
     layout = 1, engine.config.hop_length, engine.config.look_ahead
-    leveller, restorer = Leveller(*layout), Restorer(*layout)
-    levelled = np.concatenate([leveller.push(audio[None]), leveller.flush()], 1)
-    tokens = np.concatenate([encoder.push(levelled), encoder.flush()], 1)
-    restorer.add(leveller.gains(tokens.shape[1]))
+    conditioner, restorer = Conditioner(*layout), Restorer(*layout)
+    conditioned = np.concatenate([conditioner.push(audio[None]), conditioner.flush()], 1)
+    tokens = np.concatenate([encoder.push(conditioned), encoder.flush()], 1)
+    restorer.add(conditioner.gains(tokens.shape[1]))
     decoded = restorer.restore(np.concatenate([decoder.push(tokens), decoder.flush()], 1))[0, : len(audio)]
     return Coded(decoded, None, tokens.size * engine.config.bits_per_token / 8)
 

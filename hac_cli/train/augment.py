@@ -41,3 +41,10 @@ def limit_band(crop: np.ndarray, random: np.random.Generator) -> np.ndarray:
     if random.random() < 0.5:
         spectrum *= np.clip((hertz - 150) / 150, 0, 1)
     return np.fft.irfft(spectrum, len(crop)).astype(np.float32)
+
+
+def high_pass(crop: np.ndarray) -> np.ndarray:
+    """Without what lies below 60 Hz, as ``conditioning`` takes it off before recordings are coded."""
+    spectrum = np.fft.rfft(crop)
+    hertz = np.fft.rfftfreq(len(crop), 1 / SAMPLE_RATE)
+    return np.fft.irfft(spectrum * np.clip((hertz - 43) / 34, 0, 1), len(crop)).astype(np.float32)

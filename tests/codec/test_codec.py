@@ -69,15 +69,21 @@ def test_mono_mixes_down():
 
 
 def test_the_file_holds_the_tokens_that_encode_gives():
-    audio = (0.1 * RANDOM.standard_normal(50_000)).astype(np.float32)
-    file, coded = io.BytesIO(), io.BytesIO()
+    audio = (0.02 * RANDOM.standard_normal(50_000) + 0.01).astype(np.float32)
+    file, coded, decoded = io.BytesIO(), io.BytesIO(), io.BytesIO()
     soundfile.write(file, audio, 24_000, format="WAV", subtype="FLOAT")
     file.seek(0)
     hac_cli.compress(file, coded, frames_per_block=33)
     coded.seek(0)
     held = hac_cli.read_tokens(coded)
     assert (held.model, held.sample_rate, held.samples) == ("v2", 24_000, 50_000)
-    assert np.array_equal(held.tokens[..., None], hac_cli.encode(audio))
+    conditioned, gains = hac_cli.condition(audio)
+    assert np.array_equal(held.tokens[..., None], hac_cli.encode(conditioned))
+    assert held.gains == gains != ""
+    coded.seek(0)
+    hac_cli.decompress(coded, decoded, raw="24000:1:f32")
+    heard = np.frombuffer(decoded.getvalue(), np.float32)
+    assert np.array_equal(hac_cli.decode(held.tokens, gains=gains, samples=50_000)[0], heard)
     assert np.array_equal(hac_cli.decode(held.tokens), hac_cli.decode(held.tokens[..., None]))
 
 

@@ -59,12 +59,6 @@ def gains_of(file: io.BytesIO) -> np.ndarray:
     return gains
 
 
-def tokens_of(file: io.BytesIO) -> np.ndarray:
-    tokens = np.concatenate([block.tokens for block in Reader(file, predictor=for_header)], 1)
-    file.seek(0)
-    return tokens
-
-
 def levelled(audio: np.ndarray, pace, pieces: list[int]) -> tuple[np.ndarray, np.ndarray]:
     leveller, parts, start = Leveller(len(audio), HOP, DELAY, pace), [], 0
     for size in itertools.chain(pieces, itertools.repeat(5000)):
@@ -84,10 +78,8 @@ def test_any_level_sounds_the_same(decibels):
     assert mel_distance(SPEECH, other) < 1.05 * mel_distance(SPEECH, usual)
 
 
-def test_speech_of_the_usual_level_is_coded_as_it_is():
-    file = compress(SPEECH)
-    assert not gains_of(file).any()
-    np.testing.assert_array_equal(tokens_of(file), hac_cli.encode(SPEECH))
+def test_speech_of_the_usual_level_is_coded_at_its_own():
+    assert not gains_of(compress(SPEECH)).any()
 
 
 @pytest.mark.parametrize("pace", [FILE, LIVE], ids=["file", "live"])

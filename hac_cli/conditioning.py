@@ -1,0 +1,28 @@
+"""What audio goes through before it is coded: without rumble, and at the level that the network knows best."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hac_cli.levels import FILE, LIVE, Leveller
+from hac_cli.rumble import OffsetFilter, RumbleFilter
+
+Samples = NDArray[np.float32]
+
+
+class Conditioner:
+    """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to what the network is given of it, one
+    to two seconds later, ``live`` at once. ``hop`` and ``delay`` are the network's."""
+
+    def __init__(self, channels: int, hop: int, delay: int, live: bool = False) -> None:
+        self._filter = OffsetFilter(channels) if live else RumbleFilter(channels)
+        self._leveller = Leveller(channels, hop, delay, LIVE if live else FILE)
+        self.gains = self._leveller.gains
+
+    def push(self, audio: Samples) -> Samples:
+        return self._leveller.push(self._filter.push(audio))
+
+    def flush(self) -> Samples:
+        """What is still due: the recording is over."""
+        return np.concatenate([self._leveller.push(self._filter.flush()), self._leveller.flush()], 1)
