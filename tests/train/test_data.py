@@ -14,7 +14,7 @@ import soundfile
 
 from hac_cli.errors import InputError, OutputError, UsageError
 from hac_cli.train import data
-from hac_cli.train.augment import limit_band, reverberate, rms
+from hac_cli.train.augment import high_pass, limit_band, reverberate, rms
 from hac_cli.train.crops import Crops, CropSettings, speaker_weights
 
 SMALL = CropSettings(seconds=0.2, batch=2)
@@ -237,3 +237,10 @@ def test_speakers_are_held_out_whole(corpus):
     train, held = data.split(corpus, 1)
     mine, theirs = ({clip.speaker for clip in part.clips} for part in (train, held))
     assert len(theirs) == 1 and not mine & theirs and len(mine | theirs) == 3
+
+
+def test_a_high_pass_takes_what_recordings_lose():
+    noise = np.random.default_rng(0).standard_normal(24_000).astype(np.float32)
+    spectrum = np.abs(np.fft.rfft(high_pass(noise))) / np.abs(np.fft.rfft(noise))
+    assert spectrum[:43].max() < 1e-3 < 0.4 < spectrum[60] < 0.6
+    np.testing.assert_allclose(spectrum[77:-1], 1, atol=1e-3)
