@@ -31,7 +31,7 @@ ALLOWED = {
     "recordings": {"codec", "search", "predictors", "player", "recorder", "audio", "container", "model"},
     "editing": {"audio", "container", "model", "predictors", "player"},
     "eval": {"codec", "conditioning", "levels", "search", "recordings", "audio", "model.released", "model.engine"},
-    "train": {"model", "losses", "audio", "container", "eval.metrics"},
+    "train": {"model", "losses", "audio", "conditioning", "container", "eval.metrics"},
     "batch": {"outputs", "codec", "recordings", "predictors", "audio", "container", "model.released"},
     "cli": {
         "compiled",

@@ -1,7 +1,7 @@
 """The predictor of a model's tokens, learned from speech: ``python -m hac_cli.train.predictor WEIGHTS OUT --data ...``.
 
 It ships beside the weights as ``NAME.predictor`` and makes ``.hac`` files smaller: see ``hac_cli.container.predictor``.
-Every speaker gives a stretch of speech from a random place, at a random level; some are held out to measure on.
+Every speaker gives a stretch of speech from a random place, as it comes to the network; some are held out to measure on.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from hac_cli.conditioning import Conditioner
 from hac_cli.container.predictor import UNIT, Predictor
 from hac_cli.model.release import load_file_release
 from hac_cli.train import data
 
 SECONDS_PER_SPEAKER = 10
-LEVELS_DB = (-15, 6)
 FRAMES_PER_BLOCK = 300
 BATCH = 512
 LEARNING_RATE = 4e-3
@@ -76,8 +76,9 @@ def encode_speakers(weights: Path, sources: list[Path], seed: int = 0) -> tuple[
         except (soundfile.LibsndfileError, ValueError):
             skipped.append(path)
             continue
-        audio = np.clip(audio * 10 ** (rng.uniform(*LEVELS_DB) / 20), -1, 1)
-        whole = torch.from_numpy(audio[None, : len(audio) // model.config.hop_length * model.config.hop_length])
+        conditioner = Conditioner(1, model.config.hop_length, model.config.look_ahead)
+        audio = np.concatenate([conditioner.push(audio[None]), conditioner.flush()], 1)
+        whole = torch.from_numpy(audio[:, : audio.shape[1] // model.config.hop_length * model.config.hop_length])
         latents, _ = model.encode(whole, model.fresh_encoder(1))
         speakers.append(np.where(latents[0].numpy() > 0, 1, -1))
     return speakers, bits, skipped
