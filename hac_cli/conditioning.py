@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.levels import FILE, LIVE, Leveller
-from hac_cli.rumble import OffsetFilter, RumbleFilter
+from hac_cli.rumble import LiveRumbleFilter, RumbleFilter
 
 Samples = NDArray[np.float32]
 
@@ -16,7 +16,7 @@ class Conditioner:
     to two seconds later, ``live`` at once. ``hop`` and ``delay`` are the network's."""
 
     def __init__(self, channels: int, hop: int, delay: int, live: bool = False) -> None:
-        self._filter = OffsetFilter(channels) if live else RumbleFilter(channels)
+        self._filter = LiveRumbleFilter(channels) if live else RumbleFilter(channels)
         self._leveller = Leveller(channels, hop, delay, LIVE if live else FILE)
         self.gains = self._leveller.gains
 

@@ -1,18 +1,21 @@
 """Takes off what lies below speech: a constant offset, rumble, hum of the mains. The network can't code these, and
 loses speech where it tries to.
 
-It is taken from the audio as it is at 300 Hz, low-passed: for files with no shift in phase, and live, where nobody can
-look ahead, as a mean that follows slowly, which ends offsets alone.
+For files what is low is made out at 300 Hz, where that is quick, with no shift in phase; live, where nobody can look
+ahead, a recursive filter takes it off.
 """
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import math
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from hac_cli.compiled import is_there, library
 
 Samples = NDArray[np.float32]
 
@@ -22,9 +25,6 @@ CUTOFF = 60.0  # Hz: 6 dB; nothing from 77 Hz on, and at 43 Hz 40 dB
 SPAN, TAPS = 7, 31  # steps that a sample at 300 Hz is heard in, and samples there that the low-pass takes
 REACH = (SPAN - 1 + TAPS - 1 + SPAN - 1) // 2 * STEP  # samples before and behind a step that make out what is low in it
 PIECE = 96 * STEP  # taken at a time, so that all pieces are rounded alike
-
-HOP = 320  # samples to a mean, live
-FOLLOWING = 1 - math.exp(-2 * math.pi * 5 * HOP / RATE)  # of each, for a corner of 5 Hz
 
 
 def _low_pass(taps: int, cutoff: float) -> NDArray[np.float64]:
@@ -78,26 +78,51 @@ class RumbleFilter:
         return self.push(np.zeros((len(self._audio), PIECE + 2 * REACH), np.float32))[:, :due]
 
 
-class OffsetFilter:
-    """The same for who can't wait: audio without what is constant in it."""
+class LiveRumbleFilter:
+    """The same for who can't wait: Butterworth of fourth order, which shifts low voices in phase."""
 
     def __init__(self, channels: int) -> None:
-        self._started = np.zeros((channels, 0), np.float32)  # the hop that isn't whole yet
-        self._offset = self._before = np.zeros((channels, 1))
+        self._states = np.zeros((channels, len(SECTIONS), 2))
 
     def push(self, audio: Samples) -> Samples:
         """Takes samples and gives as many."""
-        heard = self._started.shape[1]
-        known = np.concatenate([self._started, audio], 1)
-        whole = known.shape[1] // HOP * HOP
-        offsets = [self._before, self._offset]
-        for mean in known[:, :whole].reshape(len(audio), -1, HOP).mean(2, dtype=np.float64).T:
-            offsets.append(offsets[-1] + FOLLOWING * (mean[:, None] - offsets[-1]))
-        self._started, (self._before, self._offset) = known[:, whole:], offsets[-2:]
-        ends = np.concatenate(offsets, 1)[..., None]
-        lines = ends[:, :-1] + (ends[:, 1:] - ends[:, :-1]) * (np.arange(1, HOP + 1) / HOP)
-        curve = lines.reshape(len(audio), -1)[:, heard : heard + audio.shape[1]]
-        return audio - curve.astype(np.float32)
+        out = audio.astype(np.float64)
+        for channel, states in zip(out, self._states, strict=True):
+            for factors, state in zip(SECTIONS, states, strict=True):
+                _filter(factors, state, channel)
+        return out.astype(np.float32)
 
     def flush(self) -> Samples:
-        return self._started[:, :0]
+        return np.zeros((len(self._states), 0), np.float32)
+
+
+def _high_pass(cutoff: float, quality: float) -> NDArray[np.float64]:
+    """Of second order, by bilinear transform: b0, b1, b2, a1, a2."""
+    warped = math.tan(math.pi * cutoff)
+    scale = 1 / (1 + warped / quality + warped**2)
+    return scale * np.array([1, -2, 1, 2 * (warped**2 - 1), 1 - warped / quality + warped**2])
+
+
+SECTIONS = [_high_pass(CUTOFF / RATE, 0.5 / math.cos(angle * math.pi / 8)) for angle in (1, 3)]
+
+
+def _plain_filter(factors: NDArray[np.float64], state: NDArray[np.float64], x: NDArray[np.float64]) -> None:
+    b0, b1, b2, a1, a2 = factors.tolist()
+    first, second = state.tolist()
+    out = []
+    for value in x.tolist():
+        out.append(b0 * value + first)
+        first = b1 * value - a1 * out[-1] + second
+        second = b2 * value - a2 * out[-1]
+    x[:], state[:] = out, (first, second)
+
+
+def _compiled_filter(factors: NDArray[np.float64], state: NDArray[np.float64], x: NDArray[np.float64]) -> None:
+    library().hac_filter(_address(factors), _address(state), _address(x), ctypes.c_ssize_t(len(x)))
+
+
+def _address(array: NDArray[np.float64]) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+_filter = _compiled_filter if is_there() else _plain_filter

@@ -22,7 +22,7 @@ ALLOWED = {
     "losses": {"model.config"},
     "search": {"model", "losses"},
     "levels": {"container"},
-    "rumble": set(),
+    "rumble": {"compiled"},
     "conditioning": {"levels", "rumble"},
     "codec": {"conditioning", "container.gains", "levels", "model", "search"},
     "predictors": {"container", "model"},

@@ -1,7 +1,7 @@
 """The predictor of a model's tokens, learned from speech: ``python -m hac_cli.train.predictor WEIGHTS OUT --data ...``.
 
 It ships beside the weights as ``NAME.predictor`` and makes ``.hac`` files smaller: see ``hac_cli.container.predictor``.
-Every speaker gives a stretch of speech from a random place, as it comes to the network; some are held out to measure on.
+Every speaker gives a stretch of speech, as it comes to the network; some are held out to measure on.
 """
 
 from __future__ import annotations

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hac_cli
+from hac_cli import rumble
+from hac_cli.compiled import is_there
 from hac_cli.eval.metrics import stoi
-from hac_cli.rumble import OffsetFilter, RumbleFilter
+from hac_cli.rumble import LiveRumbleFilter, RumbleFilter
 
 RATE = 24_000
 TIME = np.arange(4 * RATE) / RATE
@@ -48,7 +50,7 @@ def test_nothing_else_is(hertz):
     np.testing.assert_allclose(filtered(sine(hertz), RumbleFilter)[0, inside], sine(hertz)[0, inside], atol=0.003)
 
 
-@pytest.mark.parametrize("kind", [RumbleFilter, OffsetFilter])
+@pytest.mark.parametrize("kind", [RumbleFilter, LiveRumbleFilter])
 @given(pieces=st.lists(st.integers(1, 30_000), max_size=20), samples=st.integers(1, 100_000))
 def test_pieces_do_not_matter(kind, pieces, samples):
     audio = np.random.default_rng(samples).uniform(-1, 1, (2, samples)).astype(np.float32)
@@ -57,12 +59,21 @@ def test_pieces_do_not_matter(kind, pieces, samples):
     np.testing.assert_array_equal(filtered(audio, kind, pieces), whole)
 
 
-def test_live_an_offset_is_gone_at_once():
-    filter = OffsetFilter(1)
+def test_live_nothing_waits():
+    filter = LiveRumbleFilter(2)
     sizes = [1, 959, 960, 5000]
-    assert [filter.push(np.ones((1, size), np.float32)).shape[1] for size in sizes] == sizes
-    assert np.abs(filter.push(np.ones((1, 9000), np.float32))).max() < 0.01
-    np.testing.assert_allclose(filtered(0.3 + sine(200), OffsetFilter)[0, RATE:], sine(200)[0, RATE:], atol=0.05)
+    assert [filter.push(np.ones((2, size), np.float32)).shape[1] for size in sizes] == sizes
+
+
+@pytest.mark.parametrize(("hertz", "least", "most"), [(0, -200, -80), (20, -40, -36), (60, -3.1, -2.9), (100, -0.2, 0)])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_live_what_is_low_is_taken_off(hertz, least, most, compiled, monkeypatch):
+    if compiled and not is_there():
+        pytest.skip("the package was installed without a C compiler")
+    monkeypatch.setattr(rumble, "_filter", rumble._compiled_filter if compiled else rumble._plain_filter)
+    left = filtered(np.concatenate([sine(hertz), sine(1000)]), LiveRumbleFilter)[:, RATE:]
+    change = 20 * np.log10(np.abs(left).max(1) / np.abs(np.concatenate([sine(hertz), sine(1000)])).max(1) + 1e-9)
+    assert least < change[0] < most and abs(change[1]) < 0.01
 
 
 def test_speech_is_as_clear_with_rumble_and_with_an_offset():
@@ -72,6 +83,7 @@ def test_speech_is_as_clear_with_rumble_and_with_an_offset():
     assert stoi(SPEECH, coded(SPEECH + wind)) > clean - 0.02
     assert stoi(SPEECH, coded(SPEECH + 0.2)) > clean - 0.02
     assert stoi(SPEECH, coded(SPEECH + 0.2, live=True)) > live - 0.02
+    assert stoi(SPEECH, coded(SPEECH + wind, live=True)) > live - 0.03
 
 
 def coded(audio: np.ndarray, live: bool = False) -> np.ndarray:
