@@ -73,7 +73,7 @@ def test_live_what_is_low_is_taken_off(hertz, least, most, compiled, monkeypatch
     monkeypatch.setattr(rumble, "_filter", rumble._compiled_filter if compiled else rumble._plain_filter)
     left = filtered(np.concatenate([sine(hertz), sine(1000)]), LiveRumbleFilter)[:, RATE:]
     change = 20 * np.log10(np.abs(left).max(1) / np.abs(np.concatenate([sine(hertz), sine(1000)])).max(1) + 1e-9)
-    assert least < change[0] < most and abs(change[1]) < 0.01
+    assert least < change[0] < most and abs(change[1]) < 0.05
 
 
 def test_speech_is_as_clear_with_rumble_and_with_an_offset():
