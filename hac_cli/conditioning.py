@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.levels import FILE, LIVE, Leveller
+from hac_cli.levels import Leveller, LiveLeveller
 from hac_cli.rumble import LiveRumbleFilter, RumbleFilter
 
 Samples = NDArray[np.float32]
@@ -17,7 +17,7 @@ class Conditioner:
 
     def __init__(self, channels: int, hop: int, delay: int, live: bool = False) -> None:
         self._filter = LiveRumbleFilter(channels) if live else RumbleFilter(channels)
-        self._leveller = Leveller(channels, hop, delay, LIVE if live else FILE)
+        self._leveller = LiveLeveller(channels, hop, delay) if live else Leveller(channels, hop, delay)
         self.gains = self._leveller.gains
 
     def push(self, audio: Samples) -> Samples:

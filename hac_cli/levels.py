@@ -7,7 +7,8 @@ level, by a gain for every frame that goes with the tokens, and is given back by
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,28 +18,35 @@ from hac_cli.container import Gains
 Samples = NDArray[np.float32]
 
 SEGMENT_SAMPLES = 7680
-"""At the codec's rate, 0.32 s: so long a gain stays at least. Whole frames of every model."""
+"""At the codec's rate, 0.32 s, over which loudness is measured. Whole frames of every model."""
 TARGET = -23.0  # dBFS, RMS of where somebody speaks
 TOLERANCE = 3  # dB that it may be off: a change costs bytes
-LEAST, MOST = -30, 40  # dB
-SILENT = 1e-7  # -70 dBFS, as all powers here: however faint, not speech
+LEAST = -30  # dB
+SILENT, MOST = 1e-7, 40  # a power, -70 dBFS: however faint, not speech; dB
 ACTIVE = 0.03  # of the loudest segment's power: others are speech as well, not pauses
 HEADROOM = 0.5  # dB from the highest sample to full level
+PAST, AHEAD = 18, 4
+"""Segments that a segment's gain goes by, beside itself."""
+
+LIVE_SILENT, LIVE_MOST = 1e-6, 25
+LIVE_PAST, LIVE_RISE = 94, 2
+"""Where nothing waits: half a minute is remembered, or pauses would be lifted to the level of speech, and a gain rises
+by no more than so many dB a segment."""
 
 
-@dataclass(frozen=True)
-class Pace:
-    """A segment's gain goes by the ``past`` segments in front of it, itself, and those ``ahead``, or only by those that
-    are heard already (-1); it rises by at most ``rise`` dB a segment."""
+def wanted_gain(powers: Sequence[float], gain: int, silent: float) -> int:
+    """What brings segments of these powers to the network's level; ``gain`` where it does nearly, or nobody speaks."""
+    loudest = max(powers, default=0.0)
+    if loudest <= silent:
+        return gain
+    active = [power for power in powers if power > ACTIVE * loudest]
+    wanted = round(TARGET - 10 * math.log10(sum(active) / len(active)))
+    return gain if abs(wanted - gain) <= TOLERANCE else wanted
 
-    past: int
-    ahead: int
-    rise: int
 
-
-FILE = Pace(past=18, ahead=4, rise=MOST - LEAST)
-LIVE = Pace(past=94, ahead=-1, rise=2)
-"""Nothing waits, and half a minute is remembered, or pauses would be lifted to the level of speech."""
+def room_for(peak: float, most: int) -> int:
+    """The gain at which the highest sample stays below full level."""
+    return min(most, math.floor(-HEADROOM - 20 * math.log10(peak))) if peak > 1e-9 else most
 
 
 class Curve:
@@ -51,6 +59,7 @@ class Curve:
         self._factors = np.zeros((channels, 0), np.float32)
 
     def add(self, gains: Gains) -> None:
+        """Those of the next frames, one at least."""
         factors = np.float32(10) ** (gains.astype(np.float32) / np.float32(20))
         before = factors[:, :1] if self._before is None else self._before
         rises = np.diff(factors, axis=1, prepend=before)
@@ -72,28 +81,27 @@ class Curve:
 
 
 class Leveller:
-    """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to the same at the network's level.
-    ``delay``: how many samples later the network gives it back."""
+    """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to the same at the network's level, one
+    to two seconds later. ``delay``: how many samples later the network gives it back."""
 
-    def __init__(self, channels: int, hop: int, delay: int, pace: Pace = FILE) -> None:
+    def __init__(self, channels: int, hop: int, delay: int) -> None:
         assert SEGMENT_SAMPLES % hop == 0
         self._frames = SEGMENT_SAMPLES // hop
-        self._pace = pace
         self._curve = Curve(channels, hop, delay)
         self._waiting = np.zeros((channels, 0), np.float32)  # for its gain
         self._unheard = np.zeros((channels, delay), np.float32)  # not a whole segment yet
-        self._channels = [_Channel(pace) for _ in range(channels)]
+        self._channels = [_Channel() for _ in range(channels)]
         self._heard = self._decided = 0  # segments
         self._gains = np.zeros((channels, 0), np.int8)
 
     def push(self, audio: Samples) -> Samples:
-        """Takes samples, gives those whose gain is known: with ``FILE``, one to two seconds later."""
+        """Takes samples, gives those whose gain is known."""
         self._waiting = np.concatenate([self._waiting, audio], 1)
         self._unheard = np.concatenate([self._unheard, audio], 1)
         whole = self._unheard.shape[1] // SEGMENT_SAMPLES * SEGMENT_SAMPLES
         self._listen(self._unheard[:, :whole])
         self._unheard = self._unheard[:, whole:]
-        self._decide(self._heard - self._pace.ahead)
+        self._decide(self._heard - AHEAD)
         return self._levelled()
 
     def flush(self) -> Samples:
@@ -133,8 +141,7 @@ class Leveller:
 class _Channel:
     """What one channel's gain goes by."""
 
-    def __init__(self, pace: Pace) -> None:
-        self._pace = pace
+    def __init__(self) -> None:
         self._first = 0  # segment of the first power that is kept
         self._powers: list[float] = []
         self._peaks: list[float] = []
@@ -146,22 +153,80 @@ class _Channel:
 
     def decide(self, segment: int) -> int:
         """The gain of a segment, one after the other."""
-        forgotten = max(0, segment - self._pace.past - self._first)
+        forgotten = max(0, segment - PAST - self._first)
         del self._powers[:forgotten], self._peaks[:forgotten]
         self._first += forgotten
-        stop = segment + self._pace.ahead + 1 - self._first
-        powers, peaks = self._powers[:stop], self._peaks[max(0, segment - 1 - self._first) : stop]
-        loudest = max(powers, default=0.0)
-        if loudest > SILENT:
-            self._gain = self._better([power for power in powers if power > ACTIVE * loudest], max(peaks))
+        stop = segment + AHEAD + 1 - self._first
+        peaks = self._peaks[
+            max(0, segment - 1 - self._first) : stop
+        ]  # the one before: the last gain lasts into this one
+        wanted = wanted_gain(self._powers[:stop], self._gain, SILENT)
+        self._gain = max(LEAST, min(wanted, room_for(max(peaks), MOST)))
         return self._gain
 
-    def _better(self, powers: list[float], peak: float) -> int:
-        wanted = round(TARGET - 10 * math.log10(sum(powers) / len(powers)))
-        if abs(wanted - self._gain) <= TOLERANCE:
-            wanted = self._gain
-        room = math.floor(-HEADROOM - 20 * math.log10(peak))
-        return max(LEAST, min(wanted, MOST, room, self._gain + self._pace.rise))
+
+class LiveLeveller:
+    """As ``Leveller``, for who can't wait: whole frames are given at once."""
+
+    def __init__(self, channels: int, hop: int, delay: int) -> None:
+        assert SEGMENT_SAMPLES % hop == delay % hop == 0
+        self._hop = hop
+        self._curve = Curve(channels, hop, delay)
+        self._waiting = np.zeros((channels, 0), np.float32)  # not a whole frame yet
+        self._channels = [_LiveChannel(SEGMENT_SAMPLES // hop) for _ in range(channels)]
+        self._gains = np.zeros((channels, 0), np.int8)
+        self._add(np.zeros((channels, delay // hop), np.int8))
+
+    def push(self, audio: Samples) -> Samples:
+        """Takes samples, gives all frames that are whole."""
+        audio = np.concatenate([self._waiting, audio], 1)
+        whole = audio.shape[1] // self._hop * self._hop
+        self._waiting = audio[:, whole:]
+        return self._levelled(audio[:, :whole])
+
+    def flush(self) -> Samples:
+        """The rest: the recording is over."""
+        rest = self._waiting.shape[1]
+        return self._levelled(np.pad(self._waiting, ((0, 0), (0, -rest % self._hop))))[:, :rest]
+
+    def gains(self, frames: int) -> Gains:
+        """Those of the next frames."""
+        gains, self._gains = self._gains[:, :frames], self._gains[:, frames:]
+        assert gains.shape[1] == frames
+        return gains
+
+    def _levelled(self, audio: Samples) -> Samples:
+        frames = audio.reshape(len(audio), -1, self._hop)
+        powers, peaks = np.square(frames).mean(-1).tolist(), np.abs(frames).max(-1).tolist()
+        gains = [
+            list(map(channel.decide, *heard)) for channel, *heard in zip(self._channels, powers, peaks, strict=True)
+        ]
+        self._add(np.array(gains, np.int8).reshape(frames.shape[:2]))
+        return audio * self._curve.take(audio.shape[1])
+
+    def _add(self, gains: Gains) -> None:
+        self._gains = np.concatenate([self._gains, gains], 1)
+        if gains.size:
+            self._curve.add(gains)
+
+
+class _LiveChannel:
+    def __init__(self, frames: int) -> None:
+        self._frames = frames  # of a segment
+        self._powers: deque[float] = deque(maxlen=LIVE_PAST)
+        self._heard: list[float] = []
+        self._gain = 0
+
+    def decide(self, power: float, peak: float) -> int:
+        """The gain of a frame: what was heard says how loud it will be, and it itself how loud it may become."""
+        self._gain = max(LEAST, min(self._gain, room_for(peak, LIVE_MOST)))
+        gain = self._gain
+        self._heard.append(power)
+        if len(self._heard) == self._frames:
+            self._powers.append(sum(self._heard) / self._frames)
+            self._heard = []
+            self._gain = min(wanted_gain(self._powers, gain, LIVE_SILENT), gain + LIVE_RISE, LIVE_MOST)
+        return gain
 
 
 class Restorer:

@@ -24,6 +24,7 @@ from hac_cli.audio import (
 )
 from hac_cli.codec import decoder_stream, encoder_stream, searching_stream
 from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Writer, samples_at_end
+from hac_cli.container.gains import check_room
 from hac_cli.errors import UsageError
 from hac_cli.model import released
 from hac_cli.model.engine import DEFAULT_ENGINE
@@ -134,6 +135,7 @@ def compress(
             total_samples=reader.samples_expected,
             compact=live,
         )
+        check_room(header)
         place = stack.enter_context(whole(sink))
         writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(place))), header, predictor)
         stream: EncoderStream | SearchingStream

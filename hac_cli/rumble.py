@@ -57,43 +57,59 @@ class RumbleFilter:
     """Audio ``[channels, samples]`` in pieces of any size to the same without rumble, up to 0.4 s later."""
 
     def __init__(self, channels: int) -> None:
-        self._audio = np.zeros((channels, REACH), np.float32)
+        self._audio = np.zeros((channels, 0), np.float32)
+        self._begun = False
         self._due = 0
 
     def push(self, audio: Samples) -> Samples:
         """Takes samples, gives those for which enough is known of what follows."""
         self._due += audio.shape[1]
         self._audio = np.concatenate([self._audio, audio], 1)
+        return self._filtered() if self._audio.shape[1] >= PIECE + 2 * REACH else audio[:, :0]
+
+    def flush(self) -> Samples:
+        """The rest: the audio is over."""
+        due = self._due
+        if not due:
+            return self._audio[:, :0]
+        missing = -due % PIECE
+        self._audio = np.pad(self._audio, ((0, 0), (0, missing + REACH)), "symmetric")
+        return self._filtered()[:, :due]
+
+    def _filtered(self) -> Samples:
+        if not self._begun:  # mirrored, as it is in the end: an offset goes on
+            self._audio = np.pad(self._audio, ((0, 0), (REACH, 0)), "symmetric")
+            self._begun = True
         parts = []
         for start in range(0, self._audio.shape[1] - PIECE - 2 * REACH + 1, PIECE):
             piece = self._audio[:, start : start + PIECE + 2 * REACH]
             parts.append(piece[:, REACH:-REACH] - low(piece))
         self._audio = self._audio[:, len(parts) * PIECE :]
         self._due -= len(parts) * PIECE
-        return np.concatenate([audio[:, :0], *parts], 1)
-
-    def flush(self) -> Samples:
-        """The rest: the audio is over."""
-        due = self._due
-        return self.push(np.zeros((len(self._audio), PIECE + 2 * REACH), np.float32))[:, :due]
+        return np.concatenate(parts, 1)
 
 
 class LiveRumbleFilter:
     """The same for who can't wait: Butterworth of fourth order, which shifts low voices in phase."""
 
     def __init__(self, channels: int) -> None:
-        self._states = np.zeros((channels, len(SECTIONS), 2))
+        self._states: NDArray[np.float64] | None = None
+        self._channels = channels
 
     def push(self, audio: Samples) -> Samples:
         """Takes samples and gives as many."""
-        out = audio.astype(np.float64)
+        out = np.array(audio, np.float64, order="C")
+        if not out.size:
+            return audio
+        if self._states is None:
+            self._states = _settled(out[:, 0])
         for channel, states in zip(out, self._states, strict=True):
             for factors, state in zip(SECTIONS, states, strict=True):
                 _filter(factors, state, channel)
         return out.astype(np.float32)
 
     def flush(self) -> Samples:
-        return np.zeros((len(self._states), 0), np.float32)
+        return np.zeros((self._channels, 0), np.float32)
 
 
 def _high_pass(cutoff: float, quality: float) -> NDArray[np.float64]:
@@ -104,6 +120,13 @@ def _high_pass(cutoff: float, quality: float) -> NDArray[np.float64]:
 
 
 SECTIONS = [_high_pass(CUTOFF / RATE, 0.5 / math.cos(angle * math.pi / 8)) for angle in (1, 3)]
+
+
+def _settled(offsets: NDArray[np.float64]) -> NDArray[np.float64]:
+    """States ``[channels, sections, 2]`` as if what begins now had always had these offsets."""
+    states = np.zeros((len(offsets), len(SECTIONS), 2))
+    states[:, 0] = offsets[:, None] * [-SECTIONS[0][0], SECTIONS[0][2]]
+    return states
 
 
 def _plain_filter(factors: NDArray[np.float64], state: NDArray[np.float64], x: NDArray[np.float64]) -> None:

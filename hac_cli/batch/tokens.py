@@ -179,10 +179,10 @@ def _write_npz(shard: str, recordings: list[Recording]) -> None:
 
 def _read_npz(shard: str) -> Iterator[Recording]:
     with np.load(shard, allow_pickle=False) as file:
-        columns = {key: file[key].tolist() for key in FACTS}
+        columns = {key: file[key].tolist() for key in FACTS if key in file}
         offsets, tokens = file["offsets"].tolist(), file["tokens"].astype(np.int32)
     for index, facts in enumerate(zip(*columns.values(), strict=True)):
-        yield _recording(dict(zip(FACTS, facts, strict=True)), tokens[offsets[index] : offsets[index + 1]])
+        yield _recording(dict(zip(columns, facts, strict=True)), tokens[offsets[index] : offsets[index + 1]])
 
 
 def _npz_paths(shard: str) -> Iterator[str]:
@@ -239,7 +239,8 @@ def _jsonl_paths(shard: str) -> Iterator[str]:
 
 def _recording(facts: dict[str, Any], tokens: Any) -> Recording:
     shaped = np.asarray(tokens, np.int32).reshape(facts["channels"], -1)
-    return Recording(**{key: facts[key] for key in FACTS}, tokens=shaped)
+    known = {"gains": ""} | {key: facts[key] for key in FACTS if key in facts}  # older shards have none
+    return Recording(**known, tokens=shaped)
 
 
 _FORMATS = {

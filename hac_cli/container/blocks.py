@@ -15,7 +15,7 @@ from hac_cli.container.gains import Gains, pack_gains, sizes, split_gains
 from hac_cli.container.header import HEADER_SIZE, MAX_HEADER_SIZE, Header, header_crc
 from hac_cli.container.packing import TokenDigest, pack_raw
 from hac_cli.container.predictor import Predictor
-from hac_cli.errors import CorruptError
+from hac_cli.errors import CorruptError, UsageError
 
 SYNC = b"\xf5\xb1"  # F5 never occurs in UTF-8, and the pair does not overlap itself
 BLOCK_HEADER_SIZE = 8
@@ -154,12 +154,14 @@ def pack_tokens(tokens: NDArray[Any], header: Header, predictor: Predictor | Non
 
 
 def pack_data(tag: int, tokens: bytes, gains: Gains, header: Header) -> tuple[int, bytes]:
-    """Tag and payload of any other data block."""
+    """Tag and payload of any other data block. Raises UsageError where gains make it too large."""
     frames = gains.shape[1]
     if gains.any():
         tag, tokens = tag | GAINS, pack_gains(gains) + tokens
     if frames < header.frames_per_block:
         tag, tokens = tag | SHORT, _U16.pack(frames) + tokens
+    if len(tokens) > 0xFFFF:
+        raise UsageError(f"a block of {frames} frames has no room for its gains; make blocks shorter")
     return tag, tokens
 
 

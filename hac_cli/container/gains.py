@@ -7,6 +7,7 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
+from hac_cli.container.header import MAX_PAYLOAD, Header
 from hac_cli.errors import CorruptError, UsageError
 
 Gains = NDArray[np.int8]
@@ -22,11 +23,19 @@ def sizes(channels: int) -> range:
     return range(1 + channels, 2 + channels + MOST_CHANGES * step, step)
 
 
+def check_room(header: Header) -> None:
+    """Raises UsageError where a block may be too large with its gains."""
+    size = header.raw_size(header.frames_per_block) + sizes(header.channels)[-1]
+    if size > MAX_PAYLOAD:
+        raise UsageError(f"a block of {header.frames_per_block} frames of {header.channels} channels takes up to "
+                         f"{size} bytes; {MAX_PAYLOAD} is the most, use a shorter one")  # fmt: skip
+
+
 def pack_gains(gains: Gains) -> bytes:
     """The first frame's gains, and those of frames that have others than the one before."""
     changes = np.flatnonzero((gains[:, 1:] != gains[:, :-1]).any(0)) + 1
     if len(changes) > MOST_CHANGES:
-        raise UsageError(f"a block can hold {MOST_CHANGES} changes of gain, not {len(changes)}")
+        raise UsageError(f"a block can hold {MOST_CHANGES} changes of gain, not {len(changes)}; make blocks shorter")
     later = (_U16.pack(frame) + gains[:, frame].tobytes() for frame in changes)
     return bytes([len(changes)]) + gains[:, 0].tobytes() + b"".join(later)
 
@@ -57,10 +66,14 @@ def gains_text(gains: Gains) -> str:
 def gains_of_text(text: str, channels: int, frames: int) -> Gains:
     """Undoes ``gains_text``. Raises CorruptError."""
     gains = np.zeros((channels, frames), np.int8)
+    last = -1
     try:
         for change in text.split():
             first, values = change.split(":")
-            gains[:, int(first) :] = np.array([*map(int, values.split(","))], np.int8).reshape(channels, 1)
-    except (ValueError, OverflowError):
-        raise CorruptError(f"its gains can't be read: {text[:40]}") from None
+            if not last < int(first) < frames:
+                raise ValueError
+            last = int(first)
+            gains[:, last:] = np.array([*map(int, values.split(","))], np.int8).reshape(channels, 1)
+    except (AttributeError, ValueError, OverflowError):
+        raise CorruptError(f"its gains can't be read: {text!r:.40}") from None
     return gains

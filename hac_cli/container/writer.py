@@ -124,13 +124,13 @@ class Writer:
             raise UsageError("the file is full: it has as many blocks as the format can count")
         tokens, gains = self._pending[:, : self._pending_frames], self._pending_gains[:, : self._pending_frames]
         self._digest.update(tokens)
+        known = bool((gains == self._gain).all())
         if self.blocks and self.blocks % self._blocks_a_copy == 0:
             self._emit(pack_header_copy(self._header_bytes, self.blocks))
-            self._gain = np.zeros_like(self._gain)  # whoever begins here knows of none
+            known = known and not gains.any()  # whoever begins here knows of none
         tag, payload = pack_tokens(tokens, self.header, self._predictor)
         whole = self._pending_frames == self.header.frames_per_block
-        known = (gains == self._gain).all()
-        compact = bool(self.header.compact and whole and known and len(payload) <= MOST_COMPACT)
+        compact = self.header.compact and whole and known and len(payload) <= MOST_COMPACT
         if not compact:
             tag, payload = pack_data(tag, payload, gains, self.header)
         self._emit(pack_block(self._header_crc, self.blocks, tag, payload, compact))

@@ -16,7 +16,7 @@ from hac_cli.container import Reader
 from hac_cli.container.gains import gains_text
 from hac_cli.editing import cat, cut
 from hac_cli.eval.metrics import mel_distance, stoi
-from hac_cli.levels import FILE, LIVE, SEGMENT_SAMPLES, Curve, Leveller, Restorer
+from hac_cli.levels import AHEAD, SEGMENT_SAMPLES, Curve, Leveller, LiveLeveller, Restorer
 from hac_cli.predictors import for_header
 
 RATE, HOP, DELAY = 24_000, 320, 960
@@ -59,8 +59,8 @@ def gains_of(file: io.BytesIO) -> np.ndarray:
     return gains
 
 
-def levelled(audio: np.ndarray, pace, pieces: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    leveller, parts, start = Leveller(len(audio), HOP, DELAY, pace), [], 0
+def levelled(audio: np.ndarray, kind: type, pieces: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    leveller, parts, start = kind(len(audio), HOP, DELAY), [], 0
     for size in itertools.chain(pieces, itertools.repeat(5000)):
         if start >= audio.shape[1]:
             break
@@ -82,15 +82,15 @@ def test_speech_of_the_usual_level_is_coded_at_its_own():
     assert not gains_of(compress(SPEECH)).any()
 
 
-@pytest.mark.parametrize("pace", [FILE, LIVE], ids=["file", "live"])
+@pytest.mark.parametrize("kind", [Leveller, LiveLeveller])
 @given(pieces=st.lists(st.integers(1, 30_000), max_size=20), seed=st.integers(0, 99))
-def test_pieces_do_not_matter_and_nothing_is_lost(pace, pieces, seed):
+def test_pieces_do_not_matter_and_nothing_is_lost(kind, pieces, seed):
     """A network that only delays: what comes out is what went in."""
     random = np.random.default_rng(seed)
     loudness = np.repeat(10 ** random.uniform(-3.5, -0.3, (2, 8)), 60_001, 1)
     audio = (random.uniform(-1, 1, loudness.shape) * loudness).astype(np.float32)
-    whole, gains = levelled(audio, pace, [])
-    other, others = levelled(audio, pace, pieces)
+    whole, gains = levelled(audio, kind, [])
+    other, others = levelled(audio, kind, pieces)
     np.testing.assert_array_equal(other, whole)
     np.testing.assert_array_equal(others, gains)
     assert len(np.unique(gains)) > 1
@@ -102,38 +102,56 @@ def test_pieces_do_not_matter_and_nothing_is_lost(pace, pieces, seed):
     np.testing.assert_allclose(restored, audio, rtol=1e-5)
 
 
-def test_live_audio_never_waits():
-    leveller = Leveller(1, HOP, DELAY, LIVE)
-    sizes = [1, 960, 7000, 20_000, 319]
-    assert [leveller.push(np.ones((1, size), np.float32)).shape[1] for size in sizes] == sizes
-    assert leveller.flush().shape[1] == 0
+def test_live_audio_never_waits_but_for_a_frame():
+    leveller = LiveLeveller(1, HOP, DELAY)
+    sizes = [320, 960, 319, 2, 7040]
+    assert [leveller.push(np.ones((1, size), np.float32)).shape[1] for size in sizes] == [320, 960, 0, 320, 7040]
+    assert leveller.flush().shape[1] == 1
 
 
 def test_little_waits_in_a_file():
-    leveller = Leveller(1, HOP, DELAY, FILE)
+    leveller = Leveller(1, HOP, DELAY)
     given = sum(leveller.push(np.ones((1, 5000), np.float32)).shape[1] for _ in range(100))
-    assert 500_000 - given < (FILE.ahead + 1) * SEGMENT_SAMPLES
+    assert 500_000 - given < (AHEAD + 1) * SEGMENT_SAMPLES
     assert given + leveller.flush().shape[1] == 500_000
 
 
-@pytest.mark.parametrize("pace", [FILE, LIVE], ids=["file", "live"])
-def test_silence_is_not_made_louder(pace):
+@pytest.mark.parametrize("kind", [Leveller, LiveLeveller])
+def test_silence_is_not_made_louder(kind):
     hiss = at_level(-85, np.random.default_rng(0).standard_normal((1, 10 * RATE)))
     for quiet in (np.zeros((1, 10 * RATE), np.float32), hiss):
-        assert not levelled(quiet, pace, [])[1].any()
+        assert not levelled(quiet, kind, [])[1].any()
 
 
 def test_no_sample_is_lifted_over_full_level():
     audio = at_level(-30)[None].copy()
     audio[0, ::7777] = 0.5
-    out, gains = levelled(audio, FILE, [])
+    out, gains = levelled(audio, Leveller, [])
     assert np.abs(out).max() <= 1
     assert gains.max() > 0
 
 
+@pytest.mark.parametrize("kind", [Leveller, LiveLeveller])
+def test_nothing_between_words(kind):
+    """Zeros as long as what is remembered, and a rest that is constant."""
+    zeros = np.zeros(40 * RATE, np.float32)
+    for rest in (zeros, zeros + 0.3):
+        out, _ = levelled(np.concatenate([SPEECH, rest, SPEECH])[None], kind, [])
+        assert np.isfinite(out).all() and np.abs(out).max() <= 1
+
+
+def test_speech_after_noise_is_not_overloaded_when_live():
+    noise = at_level(-60, np.random.default_rng(0).standard_normal(10 * RATE))
+    out, gains = levelled(np.concatenate([noise, SPEECH])[None], LiveLeveller, [])
+    assert gains.max() > 15
+    speech = out[0, 10 * RATE :]
+    assert np.abs(speech).max() <= 2 and level(speech[: RATE // 2]) < level(SPEECH[: RATE // 2]) + 8
+    assert np.abs(gains[0, 11 * RATE // HOP :]).max() <= 6
+
+
 def test_a_pause_is_not_lifted_when_live():
     pause = at_level(-60, np.random.default_rng(0).standard_normal(8 * RATE))
-    gains = levelled(np.concatenate([SPEECH, pause])[None], LIVE, [])[1]
+    gains = levelled(np.concatenate([SPEECH, pause])[None], LiveLeveller, [])[1]
     assert np.abs(gains).max() < 6
 
 

@@ -59,6 +59,12 @@ def test_pieces_do_not_matter(kind, pieces, samples):
     np.testing.assert_array_equal(filtered(audio, kind, pieces), whole)
 
 
+@pytest.mark.parametrize("kind", [RumbleFilter, LiveRumbleFilter])
+def test_an_offset_is_gone_from_the_first_sample_to_the_last(kind):
+    for samples in (1, 700, 20_000):
+        assert np.abs(filtered(np.full((2, samples), 0.3, np.float32), kind)).max() < 1e-6
+
+
 def test_live_nothing_waits():
     filter = LiveRumbleFilter(2)
     sizes = [1, 959, 960, 5000]
