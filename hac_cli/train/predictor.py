@@ -19,10 +19,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from hac_cli.conditioning import Conditioner
 from hac_cli.container.predictor import UNIT, Predictor
-from hac_cli.model.release import load_file_release
+from hac_cli.model.engine import load_weights
+from hac_cli.model.stream import EncoderStream
 from hac_cli.train import data
 
-SECONDS_PER_SPEAKER = 10
+SECONDS_PER_SPEAKER = 60
 FRAMES_PER_BLOCK = 300
 BATCH = 512
 LEARNING_RATE = 4e-3
@@ -56,12 +57,11 @@ class BitNetwork(nn.Module):
         )  # fmt: skip
 
 
-@torch.inference_mode()
 def encode_speakers(weights: Path, sources: list[Path], seed: int = 0) -> tuple[list[np.ndarray], int, list[Path]]:
     """Signs ``[frames, bits]`` (1, -1) of a stretch of each speaker, the bits of a token, and the files that can't be
     used: their speakers are left out."""
-    model = load_file_release(weights)
-    bits = model.config.bits_per_token
+    engine = load_weights(weights)
+    config, bits = engine.config, engine.config.bits_per_token
     rng = np.random.default_rng(seed)
     files: dict[str, list[Path]] = {}
     for source in sources:
@@ -76,11 +76,10 @@ def encode_speakers(weights: Path, sources: list[Path], seed: int = 0) -> tuple[
         except (soundfile.LibsndfileError, ValueError):
             skipped.append(path)
             continue
-        conditioner = Conditioner(1, model.config.hop_length, model.config.look_ahead)
-        audio = np.concatenate([conditioner.push(audio[None]), conditioner.flush()], 1)
-        whole = torch.from_numpy(audio[:, : audio.shape[1] // model.config.hop_length * model.config.hop_length])
-        latents, _ = model.encode(whole, model.fresh_encoder(1))
-        speakers.append(np.where(latents[0].numpy() > 0, 1, -1))
+        conditioner, stream = Conditioner(1, config.hop_length, config.look_ahead), EncoderStream(engine)
+        pieces = conditioner.push(audio[None]), conditioner.flush()
+        tokens = np.concatenate([*map(stream.push, pieces), stream.flush()], 1)[0, : len(audio) // config.hop_length]
+        speakers.append(np.where(tokens >> np.arange(bits) & 1, 1, -1))
     return speakers, bits, skipped
 
 
@@ -151,8 +150,8 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders or manifests of speech")
-    parser.add_argument("--look-back", type=int, default=2, help="frames before the one that is coded")
-    parser.add_argument("--hidden", type=int, default=64, help="hidden units")
+    parser.add_argument("--look-back", type=int, default=4, help="frames before the one that is coded")
+    parser.add_argument("--hidden", type=int, default=128, help="hidden units")
     parser.add_argument("--epochs", type=int, default=8)
     arguments = parser.parse_args()
     speakers, bits, skipped = encode_speakers(arguments.weights, arguments.data)
