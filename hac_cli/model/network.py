@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from hac_cli.model.config import ModelConfig
@@ -71,12 +72,16 @@ class Codec(nn.Module):
         audio, state = self.decoder(signs, state)
         return audio[..., 0] * self.input_scale.scale, state
 
-    def forward(self, audio: Tensor, curvature: float = 0.0, spherical: bool = False) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, audio: Tensor, curvature: float = 0.0, spherical: bool = False, dither: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
         """Audio ``[B, T]`` to its reconstruction (delayed by the look-ahead) and the latents; ``curvature`` is
-        ``binarize``'s, ``spherical`` gives the latents of each frame an RMS of 1, which changes no sign."""
+        ``binarize``'s, ``spherical`` gives the latents of each frame an RMS of 1, which changes no sign, and ``dither``
+        is the RMS of noise that does, where they are near 0."""
         batch = audio.shape[0]
         latents, _ = self.encode(audio, self.fresh_encoder(batch))
         if spherical:
             latents = on_sphere(latents)
-        output, _ = self.decode(binarize(latents, curvature), self.fresh_decoder(batch))
+        heard = latents + dither * torch.randn_like(latents) if dither else latents
+        output, _ = self.decode(binarize(heard, curvature), self.fresh_decoder(batch))
         return output, latents

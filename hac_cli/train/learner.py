@@ -90,8 +90,9 @@ class Learner:
 
     def reconstruct(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The network's output and what it should be, aligned and at one level, and the latents."""
-        output, latents = self.network(audio, self.recipe.curvature, self.recipe.spherical)
-        delay = self.recipe.model.look_ahead
+        recipe = self.recipe
+        output, latents = self.network(audio, recipe.curvature, recipe.spherical, recipe.dither)
+        delay = recipe.model.look_ahead
         output, target = normalize_level(output[:, delay:], audio[:, : audio.shape[1] - delay])
         return output, target, latents
 

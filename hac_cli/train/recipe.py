@@ -24,7 +24,9 @@ else:
 
 RECIPES = Path(__file__).parent / "recipes"
 SIGNED = ("level", "level_range")  # in dB; no other number may be below 0
-SHARES = ("music", "sfx", "silence", "noise", "reverb", "band_limit", "wide_level", "start", "final_fraction")
+SHARES = (
+    "music", "sfx", "silence", "noise", "reverb", "band_limit", "high_pass", "wide_level", "start", "final_fraction",
+)  # fmt: skip
 DECAYS = ("betas", "ema_decay")
 ABOVE_ZERO = (
     "max_steps", "seconds", "batch", "windows", "log_floor", "norm", "learning_rate", "warmup_steps", "clip_norm",
@@ -62,8 +64,7 @@ class BalancerSettings:
 
 @dataclass(frozen=True)
 class SpectralSettings:
-    """``mels``: bands for each window; none, or 0 for a window: every STFT bin counts. ``linear``: weight of the
-    linear part."""
+    """``mels``: bands for each window; none, or 0: every STFT bin counts. ``linear``: weight of the linear part."""
 
     windows: tuple[int, ...] = (128, 256, 512, 1024, 2048)
     mels: tuple[int, ...] = (12, 24, 48, 80, 120)
@@ -132,19 +133,18 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that a training run is made of, but its data and its budget of time.
-
-    ``precision``: that of the discriminators, and on a CPU of the generator's gradients: bfloat16, float32, or what the
-    device is fast at. ``large``: more parameters than a release has. ``curvature``: how much of what pulls latents to 0
-    is taken off, ``spherical``: a frame's latents have an RMS of 1, see ``quantizer``. ``frozen``: what doesn't learn.
+    """Everything that a training run is made of, but its data and its budget of time. ``precision``: that of the
+    discriminators, and on a CPU of the generator's gradients. ``large``: more parameters than a release has.
+    ``frozen``: what doesn't learn.
     """
 
     seed: int = 0
     max_steps: int = 1_000_000
     precision: Precision = "auto"
     large: bool = False
-    curvature: float = 0.0
+    curvature: float = 0.0  # these three: see Codec.forward
     spherical: bool = False
+    dither: float = 0.0
     frozen: Literal["none", "encoder", "decoder"] = "none"
     model: ModelConfig = field(default_factory=ModelConfig)
     crops: CropSettings = field(default_factory=CropSettings)
