@@ -15,7 +15,7 @@ import soundfile
 import soxr
 
 from hac_cli import predictors
-from hac_cli.codec import encode
+from hac_cli.codec import condition, encode
 from hac_cli.container import PREDICTED, RAW, Header, Reader, Writer
 from hac_cli.model import released
 from hac_cli.model.released import ReleasedModel
@@ -61,7 +61,8 @@ def main() -> None:
     all_tokens = []
     for path in arguments.clips:
         audio, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
-        tokens = encode(soxr.resample(audio.mean(1), sample_rate, RATE), model=model.name)
+        audio, _ = condition(soxr.resample(audio.mean(1), sample_rate, RATE), model=model.name)
+        tokens = encode(audio, model=model.name)
         print(f"{path.stem:30} {rates([tokens], model)}")
         all_tokens.append(tokens)
     joined = np.concatenate(all_tokens, 1)
