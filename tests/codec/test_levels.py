@@ -73,7 +73,7 @@ def levelled(audio: np.ndarray, kind: type, pieces: list[int]) -> tuple[np.ndarr
 @pytest.mark.parametrize("decibels", [-38, -20, 0, 9])
 def test_any_level_sounds_the_same(decibels):
     usual, other = decompress(compress(SPEECH)), at_level(-decibels, decompress(compress(at_level(decibels))))
-    assert abs(level(other) - level(usual)) < 0.2
+    assert abs(level(other) - level(usual)) < 0.5
     assert stoi(SPEECH, other) > stoi(SPEECH, usual) - 0.01
     assert mel_distance(SPEECH, other) < 1.05 * mel_distance(SPEECH, usual)
 
