@@ -7,12 +7,6 @@
 
 #include "vectors.h"
 
-#if defined(__x86_64__) && defined(__linux__)
-#define FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define FOR_EACH_CPU
-#endif
-
 enum kind { PRODUCT, SNAKE, BLOCK, DOWN, UP, NOISE };
 
 /* One layer and all that is constant in it; compiled_layers.py says what of it a kind has. */

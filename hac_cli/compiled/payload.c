@@ -2,11 +2,7 @@
  *
  * All of the predictor's numbers are whole and far below 2^53: doubles hold them and their sums exactly, in any order. */
 
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-typedef ptrdiff_t size;
+#include "vectors.h"
 
 typedef struct {
     size bits, look_back, hidden;
@@ -61,7 +57,7 @@ static int take(coder *c, int64_t chance)
 }
 
 /* As few more bytes as place the number in the interval; zero bytes at the end need not be written at all. */
-static void finish(coder *c)
+static void place(coder *c)
 {
     for (int bytes = 0; bytes <= 4; bytes++) {
         uint64_t rest = ((uint64_t)1 << (32 - 8 * bytes)) - 1, number = (c->low + rest) & ~rest;
@@ -75,14 +71,14 @@ static void finish(coder *c)
         c->position--;
 }
 
-static void add(double *sums, const double *weights, double sign, size count)
+INLINE void add(double *sums, const double *weights, double sign, size count)
 {
     for (size i = 0; i < count; i++)
         sums[i] += sign * weights[i];
 }
 
 /* The hidden sums of frame t of a channel, none of whose bits is known; frames are `step` signs apart. */
-static void start(const predictor *p, const int8_t *frame, size t, size step, double *sums)
+static FOR_EACH_CPU void start(const predictor *p, const int8_t *frame, size t, size step, double *sums)
 {
     memcpy(sums, p->hidden_bias, p->hidden * sizeof(double));
     for (size lag = 1; lag <= p->look_back && lag <= t; lag++)
@@ -90,7 +86,13 @@ static void start(const predictor *p, const int8_t *frame, size t, size step, do
             add(sums, p->past + ((lag - 1) * p->bits + bit) * p->hidden, frame[bit - lag * step], p->hidden);
 }
 
-static int64_t chance(const predictor *p, size bit, const double *sums)
+/* What a bit of that sign adds to them. */
+static FOR_EACH_CPU void follow(const predictor *p, size bit, double sign, double *sums)
+{
+    add(sums, p->present + bit * p->hidden, sign, p->hidden);
+}
+
+static FOR_EACH_CPU int64_t chance(const predictor *p, size bit, const double *sums)
 {
     const double *out = p->out + bit * p->hidden;
     double logits[4] = {p->out_bias[bit]}; /* four sums for the processor to do at once */
@@ -115,10 +117,10 @@ size hac_encode(const predictor *p, const int8_t *signs, size frames, size chann
             start(p, signs, t, step, sums);
             for (size bit = 0; bit < p->bits; bit++) {
                 put(&c, chance(p, bit, sums), signs[bit] > 0);
-                add(sums, p->present + bit * p->hidden, signs[bit], p->hidden);
+                follow(p, bit, signs[bit], sums);
             }
         }
-    finish(&c);
+    place(&c);
     return c.position;
 }
 
@@ -134,7 +136,7 @@ int hac_decode(const predictor *p, const uint8_t *bytes, size length, size frame
             start(p, signs, t, step, sums);
             for (size bit = 0; bit < p->bits; bit++) {
                 signs[bit] = take(&c, chance(p, bit, sums)) ? 1 : -1;
-                add(sums, p->present + bit * p->hidden, signs[bit], p->hidden);
+                follow(p, bit, signs[bit], sums);
             }
         }
     return c.position >= length;

@@ -1,4 +1,4 @@
-/* What the products with floats and with integers share.
+/* What the products with floats and with integers share, and some of it all of them.
  *
  * GCC and Clang make the vectors of eight from what the processor has. */
 
@@ -10,6 +10,12 @@
 #define PANEL 16 /* columns: two vectors */
 #define STRIP 6  /* rows at a time: 6 by 2 sums, 2 vectors of weights and an input are what 16 registers hold */
 #define TILE 96  /* rows that go through a block together, such that they stay in the second cache */
+
+#if defined(__x86_64__) && defined(__linux__)
+#define FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else
+#define FOR_EACH_CPU
+#endif
 
 #define INLINE static inline __attribute__((always_inline))
 
