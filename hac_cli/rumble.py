@@ -12,7 +12,6 @@ import functools
 import math
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from hac_cli.compiled import is_there, library
@@ -47,10 +46,12 @@ def low(audio: Samples) -> Samples:
     """What is low in audio ``[channels, samples]``, whole steps, but for ``REACH`` samples at both ends."""
     down, narrow, up = _filters()
     parts = audio.reshape(len(audio), -1, STEP) @ down
-    steps = sum(parts[:, i : parts.shape[1] - SPAN + 1 + i, i] for i in range(SPAN))
-    return (sliding_window_view(sliding_window_view(steps, TAPS, axis=1) @ narrow, SPAN, axis=1) @ up).reshape(
-        len(audio), -1
-    )
+    count = parts.shape[1] - SPAN + 1
+    steps = np.sum([parts[:, i : i + count, i] for i in range(SPAN)], 0)
+    steps = np.array([np.convolve(channel, narrow, "valid") for channel in steps])
+    count = steps.shape[1] - SPAN + 1
+    windows = np.array([steps[:, i : i + count] for i in range(SPAN)])
+    return (windows.transpose(1, 2, 0) @ up).reshape(len(audio), -1)
 
 
 class RumbleFilter:
