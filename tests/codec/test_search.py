@@ -24,7 +24,7 @@ def test_it_sounds_better():
     tokens = (hac_cli.encode(given, best=way) for way in (False, True))
     fast, best = (hac_cli.decode(coded, gains=gains, samples=len(speech))[0] for coded in tokens)
     assert metrics.stoi(speech, best) > metrics.stoi(speech, fast) + 0.02
-    assert metrics.pesq(speech, best, "wb") > metrics.pesq(speech, fast, "wb") + 0.2
+    assert metrics.stoi(speech, best, extended=True) > metrics.stoi(speech, fast, extended=True) + 0.04
     assert metrics.mel_distance(speech, best) < metrics.mel_distance(speech, fast)
 
 
