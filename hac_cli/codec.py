@@ -54,7 +54,7 @@ def condition(pcm: Samples, *, model: str = released.DEFAULT_MODEL) -> tuple[Sam
     check_channels(len(pcm))
     config, pcm = released.find(model).config, checked_audio(pcm, len(pcm))
     conditioner = Conditioner(len(pcm), config.hop_length, config.look_ahead)
-    conditioned = np.concatenate([conditioner.push(pcm), conditioner.flush()], 1)
+    conditioned = conditioner.whole(pcm)
     frames = frames_for(pcm.shape[1], config.hop_length, config.look_ahead)
     return conditioned, gains_text(conditioner.gains(frames))
 

@@ -26,3 +26,7 @@ class Conditioner:
     def flush(self) -> Samples:
         """What is still due: the recording is over."""
         return np.concatenate([self._leveller.push(self._filter.flush()), self._leveller.flush()], 1)
+
+    def whole(self, audio: Samples) -> Samples:
+        """All of a recording at once."""
+        return np.concatenate([self.push(audio), self.flush()], 1)

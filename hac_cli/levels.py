@@ -80,19 +80,37 @@ class Curve:
         return max(0, self._factors.shape[1] - self._skip)
 
 
-class Leveller:
+class _Gains:
+    """The gains that were decided, until they are asked for, and as factors of the samples to come."""
+
+    def __init__(self, channels: int, hop: int, delay: int) -> None:
+        self._curve = Curve(channels, hop, delay)
+        self._gains = np.zeros((channels, 0), np.int8)
+
+    def gains(self, frames: int) -> Gains:
+        """Those of the next frames."""
+        gains, self._gains = self._gains[:, :frames], self._gains[:, frames:]
+        assert gains.shape[1] == frames
+        return gains
+
+    def _add(self, gains: Gains) -> None:
+        self._gains = np.concatenate([self._gains, gains], 1)
+        if gains.size:
+            self._curve.add(gains)
+
+
+class Leveller(_Gains):
     """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to the same at the network's level, one
     to two seconds later. ``delay``: how many samples later the network gives it back."""
 
     def __init__(self, channels: int, hop: int, delay: int) -> None:
         assert SEGMENT_SAMPLES % hop == 0
+        super().__init__(channels, hop, delay)
         self._frames = SEGMENT_SAMPLES // hop
-        self._curve = Curve(channels, hop, delay)
         self._waiting = np.zeros((channels, 0), np.float32)  # for its gain
         self._unheard = np.zeros((channels, delay), np.float32)  # not a whole segment yet
         self._channels = [_Channel() for _ in range(channels)]
         self._heard = self._decided = 0  # segments
-        self._gains = np.zeros((channels, 0), np.int8)
 
     def push(self, audio: Samples) -> Samples:
         """Takes samples, gives those whose gain is known."""
@@ -111,12 +129,6 @@ class Leveller:
         self._decide(self._heard)
         return self._levelled()
 
-    def gains(self, frames: int) -> Gains:
-        """Those of the next frames."""
-        gains, self._gains = self._gains[:, :frames], self._gains[:, frames:]
-        assert gains.shape[1] == frames
-        return gains
-
     def _listen(self, audio: Samples) -> None:
         segments = audio.reshape(len(audio), -1, SEGMENT_SAMPLES)
         self._heard += segments.shape[1]
@@ -128,9 +140,7 @@ class Leveller:
             numbers = range(self._decided, segments)
             gains = np.array([[channel.decide(number) for number in numbers] for channel in self._channels], np.int8)
             self._decided = segments
-            gains = gains.repeat(self._frames, axis=1)
-            self._gains = np.concatenate([self._gains, gains], 1)
-            self._curve.add(gains)
+            self._add(gains.repeat(self._frames, axis=1))
 
     def _levelled(self) -> Samples:
         ready = min(self._waiting.shape[1], len(self._curve))
@@ -157,24 +167,21 @@ class _Channel:
         del self._powers[:forgotten], self._peaks[:forgotten]
         self._first += forgotten
         stop = segment + AHEAD + 1 - self._first
-        peaks = self._peaks[
-            max(0, segment - 1 - self._first) : stop
-        ]  # the one before: the last gain lasts into this one
+        before = max(0, segment - 1 - self._first)  # whose gain lasts into this one
         wanted = wanted_gain(self._powers[:stop], self._gain, SILENT)
-        self._gain = max(LEAST, min(wanted, room_for(max(peaks), MOST)))
+        self._gain = max(LEAST, min(wanted, room_for(max(self._peaks[before:stop]), MOST)))
         return self._gain
 
 
-class LiveLeveller:
+class LiveLeveller(_Gains):
     """As ``Leveller``, for who can't wait: whole frames are given at once."""
 
     def __init__(self, channels: int, hop: int, delay: int) -> None:
         assert SEGMENT_SAMPLES % hop == delay % hop == 0
+        super().__init__(channels, hop, delay)
         self._hop = hop
-        self._curve = Curve(channels, hop, delay)
         self._waiting = np.zeros((channels, 0), np.float32)  # not a whole frame yet
         self._channels = [_LiveChannel(SEGMENT_SAMPLES // hop) for _ in range(channels)]
-        self._gains = np.zeros((channels, 0), np.int8)
         self._add(np.zeros((channels, delay // hop), np.int8))
 
     def push(self, audio: Samples) -> Samples:
@@ -189,12 +196,6 @@ class LiveLeveller:
         rest = self._waiting.shape[1]
         return self._levelled(np.pad(self._waiting, ((0, 0), (0, -rest % self._hop))))[:, :rest]
 
-    def gains(self, frames: int) -> Gains:
-        """Those of the next frames."""
-        gains, self._gains = self._gains[:, :frames], self._gains[:, frames:]
-        assert gains.shape[1] == frames
-        return gains
-
     def _levelled(self, audio: Samples) -> Samples:
         frames = audio.reshape(len(audio), -1, self._hop)
         powers, peaks = np.square(frames).mean(-1).tolist(), np.abs(frames).max(-1).tolist()
@@ -203,11 +204,6 @@ class LiveLeveller:
         ]
         self._add(np.array(gains, np.int8).reshape(frames.shape[:2]))
         return audio * self._curve.take(audio.shape[1])
-
-    def _add(self, gains: Gains) -> None:
-        self._gains = np.concatenate([self._gains, gains], 1)
-        if gains.size:
-            self._curve.add(gains)
 
 
 class _LiveChannel:

@@ -1,4 +1,4 @@
-/* What the products with floats and with integers share, and some of it all of them.
+/* What the products with floats and with integers share; its names and macros are for the other files as well.
  *
  * GCC and Clang make the vectors of eight from what the processor has. */
 

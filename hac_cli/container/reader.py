@@ -151,7 +151,8 @@ class Reader:
         while self._next < number:
             try:
                 block, found, payload = self._source.whole_block(self._next)
-                if block.tag & ~(CODED | GAINS) == DATA and found < number:
+                holds_all = block.tag & ~(CODED | GAINS) == DATA  # frames of a data block
+                if holds_all and found < number:
                     self._gain = split_data(block, payload, self.header, self._gain)[0][:, -1:]
             except CorruptError:
                 if not self._source.skip_to_sync():
@@ -160,7 +161,7 @@ class Reader:
             if not block.skippable and block.kind != DATA:
                 break
             self._pass_to(min(found, number))
-            if found >= number or not (block.skippable or block.tag & ~(CODED | GAINS) == DATA):
+            if found >= number or not (block.skippable or holds_all):
                 break
             self._source.skip(block.block_size)
             self._pass_to(found + (not block.skippable))

@@ -121,8 +121,7 @@ def _code_unreleased(weights: Path, audio: Samples, best: bool) -> Coded:
     decoder = DecoderStream(engine)
     layout = 1, engine.config.hop_length, engine.config.look_ahead
     conditioner, restorer = Conditioner(*layout), Restorer(*layout)
-    conditioned = np.concatenate([conditioner.push(audio[None]), conditioner.flush()], 1)
-    tokens = np.concatenate([encoder.push(conditioned), encoder.flush()], 1)
+    tokens = np.concatenate([encoder.push(conditioner.whole(audio[None])), encoder.flush()], 1)
     restorer.add(conditioner.gains(tokens.shape[1]))
     decoded = restorer.restore(np.concatenate([decoder.push(tokens), decoder.flush()], 1))[0, : len(audio)]
     return Coded(decoded, None, tokens.size * engine.config.bits_per_token / 8)

@@ -77,8 +77,8 @@ def encode_speakers(weights: Path, sources: list[Path], seed: int = 0) -> tuple[
             skipped.append(path)
             continue
         conditioner, stream = Conditioner(1, config.hop_length, config.look_ahead), EncoderStream(engine)
-        pieces = conditioner.push(audio[None]), conditioner.flush()
-        tokens = np.concatenate([*map(stream.push, pieces), stream.flush()], 1)[0, : len(audio) // config.hop_length]
+        tokens = np.concatenate([stream.push(conditioner.whole(audio[None])), stream.flush()], 1)
+        tokens = tokens[0, : len(audio) // config.hop_length]
         speakers.append(np.where(tokens >> np.arange(bits) & 1, 1, -1))
     return speakers, bits, skipped
 
