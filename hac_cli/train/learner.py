@@ -20,6 +20,7 @@ from hac_cli.model.quantizer import bit_entropy, disagreement
 from hac_cli.train import precision
 from hac_cli.train.adversary import Adversary
 from hac_cli.train.feedback import Feedback
+from hac_cli.train.foreteller import Foreteller
 from hac_cli.train.muon import build_optimizers
 from hac_cli.train.objective import Objective, Terms, heard
 from hac_cli.train.recipe import Recipe
@@ -54,6 +55,7 @@ class Learner:
         self.optimizers = build_optimizers(self.model, recipe.optim, self.precision)
         judged = recipe.losses.adversarial or recipe.losses.features
         self.adversary = Adversary(recipe.adversarial, device) if judged else None
+        self.foreteller = Foreteller(recipe.model.bits_per_token, device) if recipe.losses.foretold else None
         self.balancer = Balancer(recipe.balancer.norm, mean=shared_mean) if recipe.balancer.on else None
 
     # -- one step ---------------------------------------------------------------------------------------------
@@ -68,6 +70,9 @@ class Learner:
         signal, latent = self.objective.signal_terms(output, target), self.objective.latent_terms(latents)
         if self.feedback:
             latent["feedback"] = disagreement(latents, self.better_latents(audio, output, target))
+        if self.foreteller:
+            guessed = self.foreteller.guess(latents)
+            latent["foretold"] = self.foreteller.term(latents, guessed)
         if self.adversary and self.adversary.joined(schedule):
             few = heard(output, self.recipe.adversarial.part)
             with self.autocast():
@@ -81,6 +86,8 @@ class Learner:
         if "adversarial" in signal:
             with self.autocast():
                 values["discriminator"] = self.adversary.learn(real, fake, schedule.rate)  # type: ignore[union-attr]
+        if self.foreteller:
+            values["said"] = self.foreteller.learn(latents, guessed, schedule.rate)
         values["bits"] = bit_entropy(latents.detach()).mean()
         return self.update(values, schedule)
 
@@ -157,6 +164,7 @@ class Learner:
             "average": self.average.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "adversary": self.adversary.state_dict() if self.adversary else None,
+            "foreteller": self.foreteller.state_dict() if self.foreteller else None,
             "balancer": self.balancer.state_dict() if self.balancer else None,
         }
 
@@ -164,7 +172,7 @@ class Learner:
         """Raises ModelError for the state of another network, or of one with other discriminators."""
         if ModelConfig.from_dict(state["config"]) != self.recipe.model:
             raise ModelError("is a checkpoint of another network; resume with the recipe that began it")
-        for part, mine in (("adversary", self.adversary), ("balancer", self.balancer)):
+        for part, mine in (("adversary", self.adversary), ("foreteller", self.foreteller), ("balancer", self.balancer)):
             if (state.get(part) is None) != (mine is None):
                 raise ModelError(f"was saved with{'out' if mine else ''} {part}; resume with the recipe that began it")
         try:
@@ -174,6 +182,8 @@ class Learner:
                 optimizer.load_state_dict(saved)
             if self.adversary:
                 self.adversary.load_state_dict(state["adversary"])
+            if self.foreteller:
+                self.foreteller.load_state_dict(state["foreteller"])
         except (RuntimeError, KeyError, ValueError):
             raise ModelError("is a checkpoint of a network of another shape, or of other optimizers") from None
         if self.balancer:

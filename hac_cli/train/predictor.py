@@ -101,17 +101,19 @@ def blocks(signs: np.ndarray) -> list[np.ndarray]:
     return np.split(signs, range(FRAMES_PER_BLOCK, len(signs), FRAMES_PER_BLOCK))
 
 
+def past(signs: Tensor, look_back: int) -> Tensor:
+    """The frames before each of ``signs [..., frames, bits]``, the last one first: ``[..., frames, look_back * bits]``.
+    Before the first there are zeros."""
+    frames = signs.shape[-2]
+    padded = nn.functional.pad(signs, (0, 0, look_back, 0))
+    return torch.cat([padded[..., look_back - lag :, :][..., :frames, :] for lag in range(1, look_back + 1)], -1)
+
+
 def with_past(speakers: list[np.ndarray], look_back: int) -> tuple[Tensor, Tensor]:
     """What is known before each frame, ``[frames, look_back * bits]``, and its signs, ``[frames, bits]``. A block knows
     nothing of the one before it."""
-    before, now = [], []
-    for signs in speakers:
-        for block in blocks(signs):
-            padded = np.pad(block, ((look_back, 0), (0, 0)))
-            lags = [padded[look_back - lag : look_back - lag + len(block)] for lag in range(1, look_back + 1)]
-            before.append(np.concatenate(lags, 1))
-            now.append(block)
-    return torch.from_numpy(np.concatenate(before)).float(), torch.from_numpy(np.concatenate(now)).float()
+    now = [torch.from_numpy(block).float() for signs in speakers for block in blocks(signs)]
+    return torch.cat([past(block, look_back) for block in now]), torch.cat(now)
 
 
 def train(speakers: list[np.ndarray], bits: int, look_back: int, hidden: int, epochs: int, seed: int = 0) -> bytes:

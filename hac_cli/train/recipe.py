@@ -37,7 +37,7 @@ ABOVE_ZERO = (
 @dataclass(frozen=True)
 class LossWeights:
     """What each term counts; a term of weight 0 isn't computed. With ``[balancer]`` those of the terms on the signal,
-    all but the last three, are shares of a gradient of fixed norm."""
+    all but the last four, are shares of a gradient of fixed norm."""
 
     waveform: float = 0.2
     spectral: float = 1.0
@@ -50,6 +50,7 @@ class LossWeights:
     adversarial: float = 0.0
     features: float = 0.0
     entropy: float = 0.3
+    foretold: float = 0.0
     commitment: float = 0.0
     feedback: float = 0.0
 
@@ -236,8 +237,9 @@ def _mismatch(value: Any, hint: Any) -> str:
         return "" if fits else f"a list of {'' if some else f'{len(among)} '}{among[0].__name__}s"
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return ""
-    fits = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
-    return "" if fits else f"of type {kind.__name__}"
+    return (
+        "" if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)) else f"of type {kind.__name__}"
+    )
 
 
 def _outside(value: Any, key: str) -> str:
