@@ -24,7 +24,7 @@ has to find its way back."""
 PIECE_FRAMES = 150
 RESAMPLER_REACH = 480
 """Samples at the codec's rate behind a sample that resampling hears: 231 to 8 kHz, fewer to higher rates."""
-LONGEST_HOLE_SECONDS = 24 * 3600
+LONGEST_GAPS_SECONDS = 24 * 3600
 
 Audio = NDArray[np.float32]
 Tokens = NDArray[np.int32]
@@ -40,7 +40,7 @@ class Window:
     @classmethod
     def of_seconds(cls, start: float, duration: float | None, sample_rate: int) -> Window:
         """Raises UsageError for times below 0, or no numbers."""
-        if not all(0 <= seconds < math.inf for seconds in (start, duration or 0.0)):
+        if not all(0 <= seconds * sample_rate < math.inf for seconds in (start, duration or 0.0)):
             raise UsageError("start and duration must be numbers of seconds, not negative")
         first = round(start * sample_rate)
         return cls(first, None if duration is None else first + round(duration * sample_rate))
@@ -90,6 +90,7 @@ class Player:
         self._samples: int | None = None  # of the recording, known in the end
         self.harmed = False
         self._given = 0  # frame behind the last good one
+        self._missing = 0  # frames
 
     def audio(self, window: Window) -> Iterator[Audio]:
         """The window's samples, ``[channels, n]``, as they come. Raises CorruptError and UsageError."""
@@ -180,8 +181,13 @@ class Player:
             self.harmed = True
             if self._live:
                 return
-        self._samples = summary.samples if summary else self.header.total_samples
+        self._samples = summary.samples if summary else self._announced()
         yield from self._concealed(self._damages[seen:], last)
+
+    def _announced(self) -> int | None:
+        """How long the recording was to be, None where it is known to be longer."""
+        frames = self.header.frames_announced
+        return None if frames is None or self._given > frames else self.header.total_samples
 
     def _concealed(self, damages: list[Damage], last: Frames | None) -> Iterator[Frames]:
         """In the place of lost frames: the last good one over and over, which the fader makes silent."""
@@ -189,12 +195,13 @@ class Player:
             if damage.frames and damage.first_frame + damage.frames <= self._given:
                 continue  # a wrong digest does not say which of them are wrong
             frames = self._frames_to_the_end(damage.first_frame) if damage.frames is None else damage.frames
-            if frames * self.header.frame_seconds > LONGEST_HOLE_SECONDS:
+            if (self._missing + frames) * self.header.frame_seconds > LONGEST_GAPS_SECONDS:
                 if damage.frames is None:  # all that there is was good
                     self._samples = None
                     return
                 behind = self.header.heard_at(damage.first_frame + frames)
                 raise CorruptError(f"more than a day is missing; --start {behind:.0f} decodes what is behind it")
+            self._missing += frames
             if frames:
                 self._fader.add(damage.first_frame, frames, at_once=last is None)
             for done in range(0, frames, PIECE_FRAMES):

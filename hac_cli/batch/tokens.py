@@ -7,7 +7,8 @@ A shard holds what the ``.hac`` files would hold: for every recording its path, 
 tokens become ``.hac`` files in memory and the other way round, and everything that is checked there is checked here.
 
 - ``.npz``: a column each, and the tokens of all recordings one behind the other in ``tokens`` (int32); those of
-  recording i are ``tokens[offsets[i] : offsets[i + 1]].reshape(channels[i], -1)``. No pickles.
+  recording i are ``tokens[offsets[i] : offsets[i + 1]].reshape(channels[i], -1)``. ``gains`` is one text, a line a
+  recording. No pickles.
 - ``.parquet``: a row each; ``tokens`` is a list of lists of int32.
 - ``.jsonl``: an object a line; ``tokens`` is a list of lists.
 """
@@ -52,7 +53,7 @@ def read_tokens(source: Source) -> Recording:
     """What a ``.hac`` file, given by its path or as a binary stream, holds.
 
     Raises InputError if there is none, CorruptError if it is damaged, ModelError if what its tokens are decoded with is
-    not installed.
+    not installed, UsageError if it has several tokens a frame.
     """
     with contextlib.closing(ByteSource(source)) as file:
         reader = open_reader(file)
@@ -66,10 +67,14 @@ def from_hac(path: str, model: str, data: bytes) -> Recording:
 
 def _from_reader(path: str, model: str, reader: Reader) -> Recording:
     header = reader.header
+    if header.tokens_per_frame != 1:
+        raise UsageError(
+            f"has {header.tokens_per_frame} tokens a frame, of a model that is not known here; HAC's have one"
+        )
     blocks = [(block.tokens, block.gains) for block in reader]
     tokens = np.concatenate([np.zeros((header.channels, 0, 1), np.int32), *(tokens for tokens, _ in blocks)], axis=1)
     gains = np.concatenate([np.zeros((header.channels, 0), np.int8), *(gains for _, gains in blocks)], axis=1)
-    assert reader.summary is not None and tokens.shape[2] == 1
+    assert reader.summary is not None
     return Recording(path, header.sample_rate, header.channels, reader.summary.samples, model,
                      header.weights_digest.hex(), _digest(tokens), gains_text(gains), tokens[..., 0])  # fmt: skip
 
@@ -170,6 +175,8 @@ class _Format(NamedTuple):
 
 def _write_npz(shard: str, recordings: list[Recording]) -> None:
     columns: dict[str, Any] = {key: np.array([getattr(item, key) for item in recordings]) for key in FACTS}
+    # every text of an array takes as much room as the longest
+    columns["gains"] = np.array("\n".join(item.gains for item in recordings))
     flat = [item.tokens.reshape(-1) for item in recordings]
     columns["tokens"] = np.concatenate([np.zeros(0, np.int32), *flat])
     columns["offsets"] = np.cumsum([0, *map(len, flat)], dtype=np.int64)
@@ -180,6 +187,8 @@ def _write_npz(shard: str, recordings: list[Recording]) -> None:
 def _read_npz(shard: str) -> Iterator[Recording]:
     with np.load(shard, allow_pickle=False) as file:
         columns = {key: file[key].tolist() for key in FACTS if key in file}
+        if isinstance(columns.get("gains"), str):  # shards of before have a list
+            columns["gains"] = columns["gains"].split("\n")
         offsets, tokens = file["offsets"].tolist(), file["tokens"].astype(np.int32)
     for index, facts in enumerate(zip(*columns.values(), strict=True)):
         yield _recording(dict(zip(columns, facts, strict=True)), tokens[offsets[index] : offsets[index + 1]])

@@ -146,7 +146,8 @@ def _checksum(header_crc: int, data: bytes, number: int | None = None) -> int:
 
 
 def pack_tokens(tokens: NDArray[Any], header: Header, predictor: Predictor | None) -> tuple[int, bytes]:
-    """Tag and payload of a compact data block: coded if there is a predictor and that makes it smaller."""
+    """Tag and payload of a block's tokens, which is all of a compact one: coded if there is a predictor and that makes
+    it smaller."""
     data = pack_raw(tokens, header)
     if predictor and len(coded := pack_coded(tokens, header, predictor)) < len(data):
         return DATA | CODED, coded

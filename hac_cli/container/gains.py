@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +32,28 @@ def check_room(header: Header) -> None:
                          f"{size} bytes; {MAX_PAYLOAD} is the most, use a shorter one")  # fmt: skip
 
 
+def _changes(gains: Gains) -> NDArray[np.intp]:
+    """The frames, but for the first, that have others than the one before."""
+    return np.flatnonzero((gains[:, 1:] != gains[:, :-1]).any(0)) + 1
+
+
+def within_room(gains: Gains) -> Gains:
+    """Gains with no more changes than a block can tell, which it nearly always can: of more, the small ones are left
+    out, and a few frames come back a little too loud or too soft."""
+    kept, tolerance = gains, 0
+    while len(_changes(kept)) > MOST_CHANGES:
+        kept, tolerance = gains.copy(), tolerance + 1
+        for first, behind in pairwise([*_changes(gains), gains.shape[1]]):
+            before = kept[:, first - 1]
+            if np.abs(gains[:, first].astype(int) - before).max() <= tolerance:
+                kept[:, first:behind] = before[:, None]
+    return kept
+
+
 def pack_gains(gains: Gains) -> bytes:
-    """The first frame's gains, and those of frames that have others than the one before."""
-    changes = np.flatnonzero((gains[:, 1:] != gains[:, :-1]).any(0)) + 1
-    if len(changes) > MOST_CHANGES:
-        raise UsageError(f"a block can hold {MOST_CHANGES} changes of gain, not {len(changes)}; make blocks shorter")
+    """The first frame's gains, and those of frames that have others than the one before: ``MOST_CHANGES`` at most."""
+    changes = _changes(gains)
+    assert len(changes) <= MOST_CHANGES
     later = (_U16.pack(frame) + gains[:, frame].tobytes() for frame in changes)
     return bytes([len(changes)]) + gains[:, 0].tobytes() + b"".join(later)
 

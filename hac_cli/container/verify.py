@@ -63,11 +63,12 @@ def samples_at_end(file: BinaryIO) -> int | None:
     stays where it is; None where its last bytes are no end block, or it has neither header nor copy."""
     start = file.tell()
     try:
-        header_crc = BlockSource(file, tolerant=True).header_crc
+        source = BlockSource(file, tolerant=True)
         file.seek(-(MIN_BLOCK_SIZE + END_SIZE), os.SEEK_END)
         data = file.read()
         block, end = BlockHeader.unpack(data[:BLOCK_HEADER_SIZE]), End.unpack(data[BLOCK_HEADER_SIZE:-CRC_SIZE])
-        good = block.kind == END and find_number(header_crc, data, [end.data_blocks]) is not None
+        end.check(source.header)
+        good = block.kind == END and find_number(source.header_crc, data, [end.data_blocks]) is not None
     except (CorruptError, OSError, struct.error):
         return None
     finally:

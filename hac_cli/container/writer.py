@@ -18,7 +18,7 @@ from hac_cli.container.blocks import (
     pack_header_copy,
     pack_tokens,
 )
-from hac_cli.container.gains import Gains
+from hac_cli.container.gains import Gains, within_room
 from hac_cli.container.header import Header, header_crc
 from hac_cli.container.metadata import METADATA, pack_metadata
 from hac_cli.container.packing import TokenDigest
@@ -122,12 +122,13 @@ class Writer:
     def _emit_data(self) -> None:
         if self.blocks == MAX_BLOCKS - 1:
             raise UsageError("the file is full: it has as many blocks as the format can count")
-        tokens, gains = self._pending[:, : self._pending_frames], self._pending_gains[:, : self._pending_frames]
+        tokens = self._pending[:, : self._pending_frames]
+        gains = within_room(self._pending_gains[:, : self._pending_frames])
         self._digest.update(tokens)
         known = bool((gains == self._gain).all())
         if self.blocks and self.blocks % self._blocks_a_copy == 0:
             self._emit(pack_header_copy(self._header_bytes, self.blocks))
-            known = known and not gains.any()  # whoever begins here knows of none
+            known = False  # to whoever begins here, or has lost the block before
         tag, payload = pack_tokens(tokens, self.header, self._predictor)
         whole = self._pending_frames == self.header.frames_per_block
         compact = self.header.compact and whole and known and len(payload) <= MOST_COMPACT

@@ -10,7 +10,7 @@ import pytest
 
 from hac_cli.batch import tokens
 from hac_cli.container import Header, Writer
-from hac_cli.errors import CorruptError, InputError, ModelError
+from hac_cli.errors import CorruptError, InputError, ModelError, UsageError
 from hac_cli.model import released
 
 FORMATS = ["npz", "parquet", "jsonl"]
@@ -39,6 +39,33 @@ def test_there_and_back(extension, files, tmp_path):
     tokens.write(path, extension, [tokens.from_hac(name, "v2", data) for name, data in files.items()])
     assert tokens.paths(path) == list(files)
     assert {recording.path: tokens.to_hac(recording) for recording in tokens.read(path)} == files
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_one_text_that_is_long_makes_no_room_for_others(extension, tmp_path):
+    path = tmp_path / f"shard.{extension}"
+    short = tokens.from_hac("a.wav", "v2", coded(1, 1, 1))
+    long = short._replace(gains=" ".join(f"{frame}:{frame % 9}" for frame in range(2_000)))
+    tokens.write(str(path), extension, [long, *[short] * 500])
+    assert path.stat().st_size < 400_000
+    assert [recording.gains for recording in tokens.read(str(path))] == [long.gains, *[short.gains] * 500]
+
+
+def test_shards_with_a_column_of_gains_are_read(files, tmp_path):
+    recordings = [tokens.from_hac(name, "v2", data) for name, data in files.items()]
+    tokens.write(str(tmp_path / "new.npz"), "npz", recordings)
+    with np.load(tmp_path / "new.npz") as columns:
+        np.savez(tmp_path / "old.npz", **{**columns, "gains": np.array([item.gains for item in recordings])})
+    assert {item.path: tokens.to_hac(item) for item in tokens.read(str(tmp_path / "old.npz"))} == files
+
+
+def test_several_tokens_a_frame_are_refused():
+    sink = io.BytesIO()
+    writer = Writer(sink, Header(24_000, 1, model_id=77, weights_digest=bytes(8), pre_skip=0, tokens_per_frame=2))
+    writer.write(np.zeros((1, 5, 2), np.int32))
+    writer.finish(0)
+    with pytest.raises(UsageError, match="2 tokens a frame"):
+        tokens.read_tokens(io.BytesIO(sink.getvalue()))
 
 
 @pytest.mark.parametrize("extension", FORMATS)

@@ -148,6 +148,33 @@ def test_a_truncated_file_gives_the_length_that_was_announced(folder):
     assert result.lost == ()
 
 
+def test_a_recording_that_went_on_behind_what_was_announced_is_recovered(folder):
+    """Of a recording that was still being made when it was coded, and whose end is missing."""
+    whole = read(folder / "talk.wav")
+    reader = Reader(io.BytesIO((folder / "talk.hac").read_bytes()), predictor=for_header)
+    sink = io.BytesIO()
+    writer = Writer(sink, dataclasses.replace(reader.header, total_samples=RATE), for_header(reader.header))
+    for block in reader:
+        writer.write(block.tokens, block.gains)
+    audio, _ = decoded(sink.getvalue(), recover=True)
+    np.testing.assert_array_equal(audio[: 8 * RATE], whole[: 8 * RATE])
+    assert len(audio) > 8.9 * RATE  # all of the blocks that were written
+    part, _ = decoded(sink.getvalue(), recover=True, start=5, duration=1)
+    np.testing.assert_allclose(part, whole[5 * RATE : 6 * RATE], atol=1)
+
+
+def test_what_could_not_be_cut_or_joined_leaves_what_was_there(folder, tmp_path):
+    there = tmp_path / "there.hac"
+    there.write_bytes(b"something of value")
+    with pytest.raises(UsageError):
+        cut(folder / "talk.hac", there, start=50)
+    (tmp_path / "hurt.hac").write_bytes((folder / "talk.hac").read_bytes()[:-9])
+    with pytest.raises(CorruptError):
+        cat([folder / "talk.hac", tmp_path / "hurt.hac"], there)
+    assert there.read_bytes() == b"something of value"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hurt.hac", "there.hac"]
+
+
 def test_cut(folder, tmp_path):
     """Exact at its end, at most 40 ms early at its start, and the whole's tokens."""
     data = (folder / "talk.hac").read_bytes()

@@ -57,17 +57,38 @@ def test_a_start_in_the_middle_knows_its_gain():
         np.testing.assert_array_equal(rest, gains[:, 6 * block :])
 
 
-def test_what_does_not_fit_is_refused():
-    header = make_header(frames_per_block=300, version=0x14)
-    gains = np.arange(300, dtype=np.int16).astype(np.int8)[None]
-    with pytest.raises(UsageError, match="255 changes of gain, not 299"):
-        make_file(header, make_tokens(header, 300), None, gains)
-    check_room(header)
-    large = make_header(channels=8, frames_per_block=3640, version=0x14)
+def test_who_has_lost_a_block_knows_its_gain_from_the_next_header_copy_on():
+    """The gain falls to 0 in block 3, and is 0 from there on: blocks are 1 s, and there is a copy every 8 s."""
+    header = make_header(frames_per_block=75, bits_per_token=1, compact=True, version=0x14)
+    sink, offsets = io.BytesIO(), []
+    writer = Writer(sink, header)
+    for block in range(30):
+        offsets.append(sink.tell())
+        gain = 14 * (np.arange(75) + 75 * block < 250)
+        writer.write(make_tokens(header, 75), gain[None].astype(np.int8))
+    writer.finish(0)
+    hurt, damages = bytearray(sink.getvalue()), []
+    hurt[offsets[3] + 20] ^= 1
+    found = [block.gains[0, -1] for block in Reader(io.BytesIO(bytes(hurt)), on_damage=damages.append)]
+    assert [(damage.first_frame, damage.frames) for damage in damages] == [(225, 75)]
+    assert found == [14] * 7 + [0] * 22
+
+
+def test_small_changes_are_left_out_where_there_are_too_many():
+    header = make_header(channels=2, frames_per_block=4096, bits_per_token=1, version=0x14)
+    steps = np.random.default_rng(0).integers(-3, 4, (2, 4096))
+    gains = np.cumsum(steps, 1).clip(-40, 40).astype(np.int8)
+    _, _, found = read_strict(make_file(header, make_tokens(header, 4096), None, gains))
+    assert 0 < np.abs(found.astype(int) - gains).max() < 40
+    few = np.repeat(gains[:, ::32], 32, axis=1)
+    _, _, found = read_strict(make_file(header, make_tokens(header, 4096), None, few))
+    np.testing.assert_array_equal(found, few)
+
+
+def test_blocks_that_gains_make_too_large_are_refused():
+    check_room(make_header(frames_per_block=300, version=0x14))
     with pytest.raises(UsageError, match="use a shorter one"):
-        check_room(large)
-    with pytest.raises(UsageError, match="make blocks shorter"):
-        make_file(large, make_tokens(large, 3640), None, gains.repeat(8, 0).repeat(13, 1)[:, :3640] // 8)
+        check_room(make_header(channels=8, frames_per_block=3640, version=0x14))
 
 
 @pytest.mark.parametrize("text", ["x", "0", "0:x", "0:1,2,3", "0:200", "-1:3", "5:1 2:7", "0:1 0:2", "10:1", 5])
