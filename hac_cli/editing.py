@@ -13,8 +13,8 @@ from pathlib import Path
 from hac_cli.audio import ByteSource, ByteTarget, Source, Target, refuse_same_file, whole
 from hac_cli.container import CODEC_SAMPLE_RATE, VERSION, Header, Reader, Writer
 from hac_cli.errors import HacError, OutputError, UsageError
-from hac_cli.player import Window
 from hac_cli.predictors import for_header, open_reader
+from hac_cli.window import Window
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,12 @@ def replacing(target: str, settle: Callable[[Path, Path], object] = os.replace) 
         raise
 
 
+def has_a_name(target: str) -> bool:
+    """Whether a target that is there is a file that another can take the place of: not a pipe, and not one that was
+    deleted, which ``/dev/fd`` still leads to."""
+    return os.path.isfile(os.path.realpath(target))  # noqa: PTH113
+
+
 def place(temporary: Path, name: Path) -> bool:
     """Gives a file a name; False if that is taken, by a file that has appeared this very moment or before."""
     try:

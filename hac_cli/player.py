@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.audio import Resampler
-from hac_cli.container import CODEC_SAMPLE_RATE, Damage, Gains, Header, Reader
+from hac_cli.container import CODEC_SAMPLE_RATE, Block, Damage, Gains, Header, Reader
 from hac_cli.errors import CorruptError, UsageError
 from hac_cli.levels import Restorer
 from hac_cli.model.stream import DecoderStream
+from hac_cli.window import Window
 
 PRE_ROLL_SECONDS = 2.0
 """How much is decoded and thrown away in front of a start in the middle; longer than the decoder remembers."""
@@ -28,33 +27,6 @@ LONGEST_GAPS_SECONDS = 24 * 3600
 
 Audio = NDArray[np.float32]
 Tokens = NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class Window:
-    """The part of a recording that is wanted, in samples at its own rate; ``stop`` None: to the end."""
-
-    start: int = 0
-    stop: int | None = None
-
-    @classmethod
-    def of_seconds(cls, start: float, duration: float | None, sample_rate: int) -> Window:
-        """Raises UsageError for times below 0, or no numbers."""
-        if not all(0 <= seconds * sample_rate < math.inf for seconds in (start, duration or 0.0)):
-            raise UsageError("start and duration must be numbers of seconds, not negative")
-        first = round(start * sample_rate)
-        return cls(first, None if duration is None else first + round(duration * sample_rate))
-
-    def later(self, samples: int) -> Window:
-        return Window(self.start + samples, None if self.stop is None else self.stop + samples)
-
-    def holds(self, sample: int) -> bool:
-        return self.start <= sample and (self.stop is None or sample < self.stop)
-
-    def samples(self, total: int | None) -> int | None:
-        """How many samples of a recording of ``total`` are wanted, None if that can't be known."""
-        ends = [end for end in (total, self.stop) if end is not None]
-        return max(0, min(ends) - self.start) if total is not None else None
 
 
 class Frames(NamedTuple):
@@ -91,6 +63,7 @@ class Player:
         self.harmed = False
         self._given = 0  # frame behind the last good one
         self._missing = 0  # frames
+        self._joined: CorruptError | None = None
 
     def audio(self, window: Window) -> Iterator[Audio]:
         """The window's samples, ``[channels, n]``, as they come. Raises CorruptError and UsageError."""
@@ -109,6 +82,8 @@ class Player:
                 yield piece[:, max(begin, 0) : end]
             if window.stop is not None and position >= window.stop:
                 break
+        if self._joined:
+            raise self._joined
         if window.start > position:
             raise self._too_late(position)
         self.lost = self._fader.lost_seconds(window, position)
@@ -169,7 +144,7 @@ class Player:
         """The reader's frames, with something in the place of those that are lost; no blocks behind ``stop_frame``."""
         last = None
         seen = 0
-        for block in self.reader:
+        for block in self._blocks():
             yield from self._concealed(self._damages[seen:], last)
             seen = len(self._damages)
             yield (frames := Frames(block.tokens, block.gains))
@@ -184,6 +159,15 @@ class Player:
         self._samples = summary.samples if summary else self._announced()
         yield from self._concealed(self._damages[seen:], last)
 
+    def _blocks(self) -> Iterator[Block]:
+        """The reader's. That something follows the end block is told when all of them are heard."""
+        try:
+            yield from self.reader
+        except CorruptError as error:
+            if not self.reader.summary:
+                raise
+            self._joined = error
+
     def _announced(self) -> int | None:
         """How long the recording was to be, None where it is known to be longer."""
         frames = self.header.frames_announced
@@ -194,7 +178,9 @@ class Player:
         for damage in damages:
             if damage.frames and damage.first_frame + damage.frames <= self._given:
                 continue  # a wrong digest does not say which of them are wrong
-            frames = self._frames_to_the_end(damage.first_frame) if damage.frames is None else damage.frames
+            frames = damage.frames
+            if frames is None:  # to the end, as the header announced it, if it did
+                frames = max(0, (self.header.frames_announced or 0) - damage.first_frame)
             if (self._missing + frames) * self.header.frame_seconds > LONGEST_GAPS_SECONDS:
                 if damage.frames is None:  # all that there is was good
                     self._samples = None
@@ -210,10 +196,6 @@ class Player:
     def _nothing(self) -> Frames:
         channels = self.header.channels
         return Frames(np.zeros((channels, 1, self.header.tokens_per_frame), np.int32), np.zeros((channels, 1), np.int8))
-
-    def _frames_to_the_end(self, first_frame: int) -> int:
-        """How many frames are missing where there is no end block: as the header announced, if it did."""
-        return max(0, (self.header.frames_announced or 0) - first_frame)
 
 
 class _Fader:

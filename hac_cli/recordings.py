@@ -29,8 +29,9 @@ from hac_cli.errors import UsageError
 from hac_cli.model import released
 from hac_cli.model.engine import DEFAULT_ENGINE
 from hac_cli.model.stream import FRAMES_PER_CALL, EncoderStream
-from hac_cli.player import Player, Window
+from hac_cli.player import Player
 from hac_cli.recorder import Progress, Recorder
+from hac_cli.window import Window
 
 if TYPE_CHECKING:
     from hac_cli.search import SearchingStream

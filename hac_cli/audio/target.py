@@ -51,7 +51,7 @@ def whole(target: Target) -> Iterator[Target]:
     """Where to write: a file gets its name when it is complete, and what was there stays until then. A stream or
     a device is written as it is, and so is the temporary file of somebody who does the same. Raises OutputError."""
     path = os.fspath(target) if isinstance(target, str | os.PathLike) else None
-    if path is None or path in outputs.unfinished or (Path(path).exists() and not Path(path).is_file()):
+    if path is None or path in outputs.unfinished or (Path(path).exists() and not outputs.has_a_name(path)):
         yield target
     else:
         with _output_errors(path), outputs.replacing(path) as temporary:

@@ -8,6 +8,7 @@ from typing import Any
 COMPRESS = "compress"
 DECOMPRESS = "decompress"
 SHARD_FORMATS = ("npz", "parquet", "jsonl")
+EXISTS = "its output {} exists, and isn't this batch's own; overwrite it with -f, or leave it with --skip-existing"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Item:
 
     ``size`` (bytes) and ``stamp`` tell an input from a later version of it; ``digest`` (SHA-256) is that of the input
     when ``target`` was made from it, None if it wasn't or if digests are not compared. ``free``: there was no file by
-    the name of ``target``, and none is to be overwritten.
+    the name of ``target``, and none is to be overwritten; ``unsure``: there is one that is ours or not.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Item:
     member: str | None = None
     digest: str | None = None
     free: bool = False
+    unsure: bool = False
 
 
 @dataclass(frozen=True)

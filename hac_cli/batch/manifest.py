@@ -24,6 +24,7 @@ from hac_cli.errors import OutputError, UsageError, shown
 SCHEMA = "hac-batch-1"
 NAME = "hac-batch.jsonl"
 Record = dict[str, Any]
+_FIRST = json.dumps({"schema": SCHEMA}).encode()[:-1]  # how one begins, even if its only line was torn
 
 
 def read(path: Path) -> Iterator[Record]:
@@ -46,7 +47,7 @@ def is_manifest(path: str | os.PathLike[str]) -> bool:
 class Manifest:
     """A manifest that is open for appending, locked against other batches.
 
-    Raises UsageError if another batch has it, OutputError if it can't be written.
+    Raises UsageError if another batch has it, or if it is something else, OutputError if it can't be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,6 +57,7 @@ class Manifest:
             self._file: IO[bytes] = path.open("ab+")
             self._lock()
             if self._file.tell():
+                self._refuse_other()
                 self._file.seek(-1, os.SEEK_END)
                 if self._file.read(1) != b"\n":  # a line that was torn; what follows is on a line of its own
                     self._file.write(b"\n")
@@ -98,6 +100,13 @@ class Manifest:
     def _sync(self) -> None:
         with _errors(self.path):
             os.fsync(self._file.fileno())
+
+    def _refuse_other(self) -> None:
+        self._file.seek(0)
+        if not (self._file.read(len(_FIRST)) == _FIRST or is_manifest(self.path)):
+            self._file.close()
+            raise UsageError("is no manifest of a batch, and is left as it is; name another file with --manifest",
+                             str(self.path))  # fmt: skip
 
     def _lock(self) -> None:
         try:

@@ -15,25 +15,25 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from hac_cli.batch.decoded import DECODED, Decoded
-from hac_cli.batch.job import Item, Job, Settings
+from hac_cli.batch.job import EXISTS, Item, Job, Settings
 from hac_cli.batch.manifest import Record
 from hac_cli.batch.storage import Entry, Folder
 from hac_cli.errors import HacError, OutputError, UsageError, shown
 
 REFUSE, SKIP, OVERWRITE = "refuse", "skip", "overwrite"
 """What to do with an output that exists and that no run of this batch has made."""
-EXISTS = "its output {} exists, and isn't this batch's own; overwrite it with -f, or leave it with --skip-existing"
 SMALLEST_SHARD = 4_000_000  # bytes of input, a minute or two of WAV: half a second of work
 
 _pack, _unpack = os.fsencode, os.fsdecode  # names, which need not be UTF-8, for the database
 
+_ITEM = "name, target, size, stamp, member, digest, free, unsure"
 _TABLES = """
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
 CREATE TABLE earlier (name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT,
                       warned INT, PRIMARY KEY (name, member)) WITHOUT ROWID;
 CREATE TABLE outputs (target BLOB PRIMARY KEY, bytes INT, digest TEXT, complete INT) WITHOUT ROWID;
 CREATE TABLE items (id INTEGER PRIMARY KEY, name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT,
-                    todo INT, known INT, free INT, job INT);
+                    todo INT, known INT, free INT, unsure INT, job INT);
 CREATE UNIQUE INDEX one_input ON items (name, member);
 """
 
@@ -116,8 +116,9 @@ class Plan:
             version = record.get("input_bytes"), record.get("input_stamp", ""), record.get("input_digest")
             query = "INSERT OR REPLACE INTO earlier VALUES (?, ?, ?, ?, ?, ?, ?)"
             self._database.execute(query, (name, member, target, *version, "warning" in record))
-        else:
-            self._database.execute("DELETE FROM earlier WHERE name = ? AND member = ?", (name, member))
+        else:  # a shard still has what it was before, which is to be replaced
+            change = "UPDATE earlier SET size = -1" if self._settings.shard_format else "DELETE FROM earlier"
+            self._database.execute(f"{change} WHERE name = ? AND member = ?", (name, member))
         query = ("UPDATE outputs SET complete = 1, bytes = coalesce(?, bytes), digest = coalesce(?, digest) "
                  "WHERE target = ?")  # fmt: skip
         self._database.execute(query, (record.get("output_bytes"), record.get("digest"), target))
@@ -143,16 +144,15 @@ class Plan:
         hashed = known and self._settings.hash_inputs
         digest = row[3] if hashed else None
         changed = not known or (row[1], row[2]) != (candidate.size, candidate.stamp)
-        if changed and guarded and there and (self._decoded.holds(candidate.name, candidate.size)
-                                              or self._is_foreign(str(target), there)):  # fmt: skip
-            known = todo = False
-        else:
-            todo = hashed or changed
+        own: bool | None = True
+        if changed and guarded and there:
+            own = not self._decoded.holds(candidate.name, candidate.size) and self._is_own(str(target), there)
+        known, todo = known and own is not False, own is not False and (hashed or changed)
         output = None if target is None else _pack(target)
         free = guarded and target is not None and there is None
         self._database.execute(
-            "INSERT OR IGNORE INTO items VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-            (*key, output, candidate.size, candidate.stamp, digest, todo, known, free),
+            "INSERT OR IGNORE INTO items VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            (*key, output, candidate.size, candidate.stamp, digest, todo, known, free, own is None),
         )
 
     def refusals(self) -> Iterator[tuple[Item, HacError]]:
@@ -160,7 +160,7 @@ class Plan:
         if self._settings.shard_format is None:
             yield from self._refuse_twins()
         if self._existing == REFUSE:
-            query = "SELECT name, target, size, stamp, member, digest, free FROM items WHERE NOT todo AND NOT known"
+            query = f"SELECT {_ITEM} FROM items WHERE NOT todo AND NOT known"
             for item in map(_item, self._database.execute(query)):
                 reason = DECODED if self._decoded.holds(item.name, item.size) else EXISTS
                 yield item, OutputError(reason.format(item.target))
@@ -168,7 +168,7 @@ class Plan:
     def _refuse_twins(self) -> Iterator[tuple[Item, HacError]]:
         """Of inputs with one output, all but that which has made it, or else the first by its name."""
         twins = self._database.execute(
-            "SELECT name, target, size, stamp, member, digest, free, id, first FROM (SELECT items.*, "
+            f"SELECT {_ITEM}, id, first FROM (SELECT items.*, "
             "first_value(id) OVER (PARTITION BY target ORDER BY earlier.size IS NULL, name, member) AS first "
             "FROM items LEFT JOIN earlier USING (name, member, target)) WHERE id != first"
         ).fetchall()
@@ -185,16 +185,18 @@ class Plan:
         row = self._database.execute("SELECT bytes FROM outputs WHERE target = ?", (_pack(target),)).fetchone()
         return there is not None and row is not None and there.size == row[0]
 
-    def _is_foreign(self, target: str, there: Entry) -> bool:
-        """Whether that is a file that this batch didn't make, or one that somebody has changed since."""
+    def _is_own(self, target: str, there: Entry) -> bool | None:
+        """Whether that is a file that this batch made, as it made it; None where a run that was interrupted had begun
+        it, and what is there may be that or somebody else's."""
         query = "SELECT bytes, digest, complete FROM outputs WHERE target = ?"
         row = self._database.execute(query, (_pack(target),)).fetchone()
         if row is None:
-            return True
-        size, digest, complete = row
-        if not complete or there.size == 0:  # a power cut may leave nothing of a file but its name
             return False
-        return there.size != size or (digest is not None and self._digest(target) not in (digest, None))
+        size, digest, complete = row
+        same = there.size == size and (digest is None or self._digest(target) in (digest, None))
+        if same or there.size == 0:  # a power cut may leave nothing of a file but its name
+            return True
+        return False if complete else True if self._settings.shard_format else None
 
     # -- jobs ---------------------------------------------------------------------------------------------------
 
@@ -247,12 +249,12 @@ class Plan:
     def jobs(self) -> Iterator[Job]:
         """The largest first: a long recording that comes last would keep one worker busy while the rest has gone."""
         order = "SELECT job, sum(size) FROM items WHERE job IS NOT NULL GROUP BY job ORDER BY 2 DESC, 1"
-        query = "SELECT name, target, size, stamp, member, digest, free FROM items WHERE job = ? ORDER BY name, id"
+        query = f"SELECT {_ITEM} FROM items WHERE job = ? ORDER BY name, id"
         for job, size in self._database.execute(order):
             rows = self._database.execute(query, (job,)).fetchall()
             yield Job(tuple(map(_item, rows)), size)
 
 
 def _item(row: Sequence[Any]) -> Item:
-    name, target, size, stamp, member, digest, free = row
-    return Item(_unpack(name), _unpack(target), size, stamp, _unpack(member) or None, digest, bool(free))
+    name, target, size, stamp, member, digest, free, unsure = row
+    return Item(_unpack(name), _unpack(target), size, stamp, _unpack(member) or None, digest, bool(free), bool(unsure))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hac_cli.batch.job import COMPRESS, Item, Job, Outcome, Settings
+from hac_cli.batch.job import COMPRESS, EXISTS, Item, Job, Outcome, Settings
 from hac_cli.batch.storage import DISK_FULL, Folder, is_disk_full, open_folder, sha256
 from hac_cli.errors import CorruptError, HacError, OutputError, UsageError
 
@@ -102,7 +102,7 @@ def _code(item: Item, settings: Settings, source: Folder, target: Folder) -> Fac
                 result = compress(path, temporary, **_coding(settings))
             else:
                 result = decompress(path, temporary, **_decoding(settings))
-            return {**facts, **_facts(result), **_output(temporary)}
+            return {**facts, **_facts(result), **_output(item, target, temporary)}
 
 
 def _coding(settings: Settings) -> dict[str, Any]:
@@ -127,8 +127,12 @@ def _facts(result: Result) -> Facts:
     }
 
 
-def _output(path: str) -> Facts:
-    return {"output_bytes": Path(path).stat().st_size, "digest": sha256(path)}
+def _output(item: Item, target: Folder, path: str) -> Facts:
+    """Of an output that is complete. Raises OutputError where another file has its name, which may be anybody's."""
+    digest = sha256(path)
+    if item.unsure and target.digest(item.target) not in (digest, None):
+        raise OutputError(EXISTS.format(item.target))
+    return {"output_bytes": Path(path).stat().st_size, "digest": digest}
 
 
 def _input_digest(path: str, item: Item, settings: Settings) -> Facts:
@@ -173,7 +177,6 @@ def _make_shard(job: Job, settings: Settings, source: Folder, target: Folder) ->
             facts = _input_digest(path, item, settings)
             if facts.get("unchanged") and item.name in made:
                 return facts
-            made.pop(item.name, None)
             from hac_cli import compress
 
             sink = io.BytesIO()
@@ -182,10 +185,8 @@ def _make_shard(job: Job, settings: Settings, source: Folder, target: Folder) ->
             return {**facts, "unchanged": False, **_facts(result)}
 
     outcomes = [_attempt(item, lambda item=item: encode(item)) for item in job.items]  # type: ignore[misc]
-    if all(outcome.unchanged for outcome in outcomes):
+    if all(outcome.unchanged or outcome.error for outcome in outcomes):  # what was there stays
         return [replace(outcome, output_bytes=_size(target, name)) for outcome in outcomes]
-    if not made:
-        return outcomes
     return _write_shard(outcomes, name, extension, target, list(made.values()))
 
 
@@ -197,9 +198,10 @@ def _write_shard(
     def write() -> Facts:
         with target.writing(name) as temporary:
             tokens.write(temporary, extension, recordings)
-            return _output(temporary)
+            return _output(shard, target, temporary)
 
-    written = _attempt(Item(name, name, 0, ""), write)
+    shard = Item(name, name, 0, "")
+    written = _attempt(shard, write)
     if written.error:
         failure = {"error": written.error, "exit_code": written.exit_code, "disk_full": written.disk_full}
         return [outcome if outcome.error else replace(outcome, **failure) for outcome in outcomes]  # type: ignore[arg-type]
@@ -218,7 +220,8 @@ def _open_shard(job: Job, settings: Settings, source: Folder, target: Folder) ->
             hashed = _input_digest(path, job.items[0], settings)
             recordings = {recording.path: recording for recording in tokens.read(path)}
     except HacError as error:
-        return [Outcome.failed(item, error.message, error.exit_code) for item in job.items]
+        reason = f"the shard {job.items[0].name} that it is in {error.message}"
+        return [Outcome.failed(item, reason, error.exit_code) for item in job.items]
 
     def decode(item: Item) -> Facts:
         facts = {**hashed, "unchanged": bool(hashed) and hashed["input_digest"] == item.digest}
@@ -227,6 +230,6 @@ def _open_shard(job: Job, settings: Settings, source: Folder, target: Folder) ->
         data = io.BytesIO(tokens.to_hac(recordings[str(item.member)]))
         with target.writing(item.target, item.free) as temporary:
             result = decompress(data, temporary, **_decoding(settings))
-            return {**facts, **_facts(result), **_output(temporary)}
+            return {**facts, **_facts(result), **_output(item, target, temporary)}
 
     return [_attempt(item, lambda item=item: decode(item)) for item in job.items]  # type: ignore[misc]

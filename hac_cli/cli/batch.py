@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hac_cli.cli import files
-from hac_cli.cli.console import Command, Console, common_options, cores
+from hac_cli.cli.console import FILE, Command, Console, common_options, cores
 from hac_cli.errors import HacError, InputError, UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def batch_options(command: Command) -> Command:
         click.option("--include", metavar="GLOB", multiple=True,
                      help="Only these, such as '*.wav' or 'talks/*'; may be repeated."),
         click.option("--exclude", metavar="GLOB", multiple=True, help="Not these; may be repeated."),
-        click.option("--files-from", metavar="FILE", type=click.Path(),
+        click.option("--files-from", metavar="FILE", type=FILE,
                      help="Only the files of SRC that stand in FILE, one a line; - is standard input."),
         click.option("-0", "--null", is_flag=True, help="Names in --files-from end in a zero byte, not in a new line."),
         click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like."),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from hac_cli.cli import files
-from hac_cli.cli.console import Console, common_options
+from hac_cli.cli.console import FILE, Console, common_options
 
 
 @click.command()
-@click.argument("sources", metavar="IN...", type=click.Path(), nargs=-1, required=True)
-@click.argument("target", metavar="OUT", type=click.Path())
+@click.argument("sources", metavar="IN...", type=FILE, nargs=-1, required=True)
+@click.argument("target", metavar="OUT", type=FILE)
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @common_options
 @click.pass_obj

@@ -7,14 +7,14 @@ import time
 import click
 
 from hac_cli.cli import files, signals
-from hac_cli.cli.console import Console, common_options, count, engine_options, seconds
+from hac_cli.cli.console import FILE, Console, common_options, count, engine_options, seconds
 from hac_cli.cli.recursive import Recursive, recursive_option
 from hac_cli.errors import InputError, UsageError
 
 
 @click.command(cls=Recursive)
-@click.argument("source", metavar="IN", type=click.Path())
-@click.argument("target", metavar="[OUT]", type=click.Path(), required=False)
+@click.argument("source", metavar="IN", type=FILE)
+@click.argument("target", metavar="[OUT]", type=FILE, required=False)
 @click.option("--mono", is_flag=True, help="Mix all channels down to one.")
 @click.option("--model", metavar="NAME", help="The model to code with, one of `hac models`, which marks the usual one.")
 @click.option("--payload", type=click.Choice(["coded", "raw"]), default="coded", help="raw: without entropy coding.")

@@ -17,6 +17,8 @@ import click
 from hac_cli import compiled
 from hac_cli.errors import HacError, OutputError, shown
 
+FILE = click.Path(readable=False)  # whoever opens it tells better what is wrong with it
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 Advance = Callable[[int], None]
 """Called with the number of samples (per channel) done so far."""

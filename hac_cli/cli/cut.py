@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from hac_cli.cli import files
-from hac_cli.cli.console import Console, common_options, seconds
+from hac_cli.cli.console import FILE, Console, common_options, seconds
 
 
 @click.command()
-@click.argument("source", metavar="IN", type=click.Path())
-@click.argument("target", metavar="OUT", type=click.Path())
+@click.argument("source", metavar="IN", type=FILE)
+@click.argument("target", metavar="OUT", type=FILE)
 @click.option("--start", type=seconds, default="0", metavar="TIME", help="Begin there, such as 5s, 400ms or 1:02:03.")
 @click.option("--duration", type=seconds, metavar="TIME", help="Take no more than that.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")

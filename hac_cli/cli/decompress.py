@@ -9,14 +9,14 @@ from typing import BinaryIO
 import click
 
 from hac_cli.cli import files, signals
-from hac_cli.cli.console import Advance, Console, common_options, count, engine_options, seconds
+from hac_cli.cli.console import FILE, Advance, Console, common_options, count, engine_options, seconds
 from hac_cli.cli.recursive import Recursive, recursive_option
 from hac_cli.errors import CorruptError
 
 
 @click.command(cls=Recursive)
-@click.argument("source", metavar="IN", type=click.Path())
-@click.argument("target", metavar="[OUT]", type=click.Path(), required=False)
+@click.argument("source", metavar="IN", type=FILE)
+@click.argument("target", metavar="[OUT]", type=FILE, required=False)
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="OUT is headerless PCM, such as 24000:1:s16.")
 @click.option("--start", type=seconds, default="0", metavar="TIME", help="Begin there, such as 5s, 400ms or 1:02:03.")
 @click.option("--duration", type=seconds, metavar="TIME", help="Decode no more than that.")

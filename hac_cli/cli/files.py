@@ -194,13 +194,13 @@ def writing(target: str | None, force: bool) -> Iterator[str | BinaryIO]:
 
 
 def _is_stream(target: str) -> bool:
-    """Whether the target is a pipe or a character device; OutputError if it is nothing that can be written."""
+    """Whether the target is a pipe, a device, or a file without a name; OutputError if nothing can be written there."""
     mode = _mode(target)
     if target.endswith(os.sep) or stat.S_ISDIR(mode):
         raise OutputError("is a directory; name a file in it", target)
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFIFO, stat.S_IFCHR):
         raise OutputError("is neither a file nor a pipe; name another output", target)
-    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or (stat.S_ISREG(mode) and not outputs.has_a_name(target))
 
 
 def _place(temporary: Path, final: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hac_cli.cli.console import Console, common_options, count
+from hac_cli.cli.console import FILE, Console, common_options, count
 from hac_cli.cli.inspection import Facts, inspect
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ SCHEMA = "hac-info-1"
 
 
 @click.command()
-@click.argument("paths", metavar="FILE...", type=click.Path(), nargs=-1, required=True)
+@click.argument("paths", metavar="FILE...", type=FILE, nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each file.")
 @common_options
 @click.pass_obj

@@ -35,7 +35,8 @@ class Reader:
     """Iterate over the data blocks of a ``.hac`` file; ``header`` is there at once, ``summary`` at the end.
 
     Strict, without ``on_damage``: CorruptError at the first thing that is wrong, with block and time; blocks that came
-    before it were good, but only reaching the end proves that none of another file is among them.
+    before it were good, but only reaching the end proves that none of another file is among them: where something
+    follows it, that is an error as well, but ``summary`` is there.
 
     Tolerant, with it: reading goes on at the next good block, and each gap is handed to ``on_damage`` before the
     block behind it is given; nothing raises once the header, or a copy of it, is read. ``summary`` stays None without
@@ -221,13 +222,14 @@ class Reader:
         self._ended = True
         if self._whole and self.gives_tokens and self._digest.digest() != end.digest:
             self._fail(Damage(0, self._position, "digest mismatch: these are not the tokens that were written"))
+        rate, size = self.header.sample_rate, self.bytes_read
+        self.summary = Summary(rate, end.samples, self._position, self._next, size, self.payload_bytes)
         if behind := self._source.peek(len(MAGIC)):
-            number = self.bytes_read + 1
-            joined = f"another .hac file follows the end block; tail -c +{number} gives it, hac cat joins such files"
-            self._fail(Damage(self._position, 0, joined if behind == MAGIC else "bytes follow the end block", True))
-        rate = self.header.sample_rate
-        size, payload = self.bytes_read, self.payload_bytes
-        self.summary = Summary(rate, end.samples, self._position, self._next, size, payload)
+            joined = f"another .hac file follows the end block; tail -c +{size + 1} gives it, hac cat joins such files"
+            other = "bytes follow the end block" + (
+                "" if self._on_damage else "; hac decompress --recover passes over them"
+            )
+            self._fail(Damage(self._position, 0, joined if behind == MAGIC else other, True))
 
     def _end_early(self, reason: str) -> None:
         self._ended = True

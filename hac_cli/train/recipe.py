@@ -36,8 +36,7 @@ ABOVE_ZERO = (
 
 @dataclass(frozen=True)
 class LossWeights:
-    """What each term counts; a term of weight 0 isn't computed. With ``[balancer]`` those of the terms on the signal,
-    all but the last four, are shares of a gradient of fixed norm."""
+    """What each term counts; one of weight 0 isn't computed. With ``[balancer]`` all but the last four are shares."""
 
     waveform: float = 0.2
     spectral: float = 1.0
@@ -237,9 +236,8 @@ def _mismatch(value: Any, hint: Any) -> str:
         return "" if fits else f"a list of {'' if some else f'{len(among)} '}{among[0].__name__}s"
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return ""
-    return (
-        "" if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)) else f"of type {kind.__name__}"
-    )
+    fits = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+    return "" if fits else f"of type {kind.__name__}"
 
 
 def _outside(value: Any, key: str) -> str:

@@ -277,6 +277,44 @@ def test_a_shard_changes_only_where_inputs_do(extension, settings, tmp_path):
     assert outcome.output_bytes == (tmp_path / "dst" / shard).stat().st_size
 
 
+def test_what_an_input_was_stays_where_it_can_not_be_read_any_more(folder, call):
+    """And where it is, when it can be read again, is where it was."""
+    for name in ("one", "two"):
+        write_talk(folder / "in" / f"{name}.wav", 4_000)
+    line = ("-q", "batch", "compress", "-j", "1", "in", "out", "--to", "jsonl")
+    assert call(*line)[0] == 0
+    before = tokens.read("out/tokens-000000.jsonl")
+    (folder / "in" / "one.wav").write_bytes(b"no audio")
+    assert call(*line)[0] == 1
+    assert {item.path: item.digest for item in tokens.read("out/tokens-000000.jsonl")} == {
+        item.path: item.digest for item in before
+    }
+    write_talk(folder / "in" / "one.wav", 5_000)
+    assert call(*line)[0] == 0
+    assert names(folder / "out") == ["hac-batch.jsonl", "tokens-000000.jsonl"]
+    assert {item.path: item.samples for item in tokens.read("out/tokens-000000.jsonl")} == {
+        "one.wav": 5_000, "two.wav": 4_000,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_what_a_run_had_begun_may_be_somebody_elses(own, folder, call):
+    write_talk(folder / "in" / "talk.wav")
+    line = ("-q", "batch", "compress", "-j", "1", "in", "out")
+    assert call(*line)[0] == 0
+    log = folder / "out" / "hac-batch.jsonl"
+    log.write_text("".join(line for line in log.read_text().splitlines(True) if '"done"' not in line))
+    there = folder / "out" / "talk.hac"
+    if not own:
+        there.write_text("of value")
+    before = there.read_bytes()
+    code, _, errors = call(*line)
+    assert code == (0 if own else 1) and ("isn't this batch's own" in errors) == (not own)
+    assert there.read_bytes() == before
+    assert call(*line)[0] == code
+    assert call(*line, "-f")[0] == 0
+
+
 FULL = """
 mount -t tmpfs -o size=60k none dst
 "{hac}" batch compress -j 1 src dst; echo "code $?"
@@ -353,6 +391,12 @@ def test_the_name_of_a_manifest(folder, call):
     assert call("-q", "batch", "compress", "-j", "1", "in", "out", "--manifest", "out/log.jsonl")[0] == 0
     assert call("-q", "batch", "decompress", "-j", "1", "out", "back")[0] == 0  # which is no shard of tokens
     assert names(folder / "back") == ["hac-batch.jsonl", "talk.wav"]
+    kept = (folder / "in" / "talk.wav").read_bytes()
+    code, _, errors = call("-q", "batch", "compress", "in", "out", "--manifest", "in/talk.wav")
+    assert code == 2 and "is no manifest of a batch, and is left as it is" in errors
+    assert (folder / "in" / "talk.wav").read_bytes() == kept
+    (folder / "torn.jsonl").write_text('{"schema": "hac-batch-1", "event": "ru')
+    assert call("-q", "batch", "compress", "-j", "1", "in", "other", "--manifest", "torn.jsonl")[0] == 0
     (folder / "link").symlink_to("none/log.jsonl")
     for wrong in (
         ("-n", "in", "out", "--manifest", "."),

@@ -130,6 +130,15 @@ def test_recover_never_keeps_quiet_about_damage(hurt, frames, words, call, folde
     assert frames_of("whole.wav") == frames
 
 
+def test_what_follows_in_a_pipe_takes_nothing_from_what_came_before(hac, folder):
+    file = make_hac(folder / "one.hac", samples=31_000).read_bytes()
+    whole = hac("decompress", "-q", "-", "-", input=file, text=False)
+    more = hac("decompress", "-q", "-", "-", input=file + b"\n", text=False)
+    assert (whole.returncode, more.returncode) == (0, 5)
+    assert b"bytes follow the end block; hac decompress --recover passes over them" in more.stderr
+    assert more.stdout == whole.stdout
+
+
 def test_recover_a_file_with_a_block_of_its_twin(call, folder):
     """The digest tells that something is wrong, not where: all is kept."""
     file = make_hac(folder / "hurt.hac", samples=31_000).read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
@@ -9,8 +10,6 @@ import zlib
 
 import pytest
 from cli_tools import make_hac, names
-
-from hac_cli.cli.app import run
 
 
 @pytest.fixture
@@ -120,10 +119,30 @@ def test_a_fault_says_what_to_do(call, folder, monkeypatch):
     assert "Traceback" in call("--debug", "verify", "some.hac")[2]
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may read and write everything")
-def test_permissions(folder, talk):
-    (folder / "secret.wav").write_bytes(talk.read_bytes())
-    (folder / "secret.wav").chmod(0)
+@contextlib.contextmanager
+def somebody(folder):
+    """Root may read and write everything: whoever else has the folder doesn't."""
+    user = os.geteuid()
+    if user == 0:
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, 65534, -1)
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_permissions(folder, talk, call):
+    (folder / "talk.wav").write_bytes(talk.read_bytes())
+    for name, mode in (("secret.wav", 0), ("hidden.hac", 0), ("written.hac", stat.S_IWUSR)):
+        (folder / name).touch(mode)
     (folder / "locked").mkdir(stat.S_IRUSR | stat.S_IXUSR)
-    assert run(["compress", "secret.wav"]) == 3
-    assert run(["compress", str(talk), "locked/new.hac"]) == 4
+    with somebody(folder):
+        for command, name, *more in (("compress", "secret.wav", "-"), ("decompress", "hidden.hac", "-"),
+                                     ("info", "hidden.hac")):  # fmt: skip
+            code, _, errors = call(command, name, *more)
+            assert code == 3 and f"hac: {name}: can't be read: permission denied" in errors
+        assert call("compress", "talk.wav", "locked/new.hac")[0] == 4
+        code, _, errors = call("compress", "talk.wav", "written.hac")
+        assert code == 4 and "exists" in errors
