@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hac_cli.audio import ByteSource, ByteTarget, Source, Target, refuse_same_file, whole
+from hac_cli.audio import ByteSource, ByteTarget, Source, Target, refuse_same_file, whole_bytes
 from hac_cli.container import CODEC_SAMPLE_RATE, VERSION, Header, Reader, Writer
 from hac_cli.errors import HacError, OutputError, UsageError
 from hac_cli.predictors import for_header, open_reader
@@ -38,7 +38,7 @@ def cut(source: Source, target: Target, *, start: float = 0.0, duration: float |
     is the source.
     """
     refuse_same_file(source, target)
-    with contextlib.closing(ByteSource(source)) as file, _whole(target) as sink:
+    with contextlib.closing(ByteSource(source)) as file, whole_bytes(target) as sink:
         reader = open_reader(file)
         header, rate = reader.header, reader.header.sample_rate
         window = Window.of_seconds(start, duration, rate)
@@ -81,7 +81,7 @@ def cat(sources: Sequence[Source], target: Target) -> list[float]:
         if isinstance(source, str | os.PathLike) and Path(source).is_file():  # it can be read twice: before all else
             with _opened(source) as reader:
                 kind = _same_kind(kind, reader.header)
-    with _whole(target) as sink:
+    with whole_bytes(target) as sink:
         writer: Writer | None = None
         begins: list[float] = []
         frames = samples = 0
@@ -100,12 +100,6 @@ def cat(sources: Sequence[Source], target: Target) -> list[float]:
         assert writer
         writer.finish(samples)
         return begins
-
-
-@contextlib.contextmanager
-def _whole(target: Target) -> Iterator[ByteTarget]:
-    with whole(target) as place, contextlib.closing(ByteTarget(place)) as sink:
-        yield sink
 
 
 @contextlib.contextmanager

@@ -14,13 +14,13 @@ from hac_cli.audio import (
     AudioReader,
     AudioWriter,
     ByteSource,
-    ByteTarget,
     RawFormat,
     Source,
     Target,
     is_seekable,
     refuse_same_file,
     whole,
+    whole_bytes,
 )
 from hac_cli.codec import decoder_stream, encoder_stream, searching_stream
 from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Writer, samples_at_end
@@ -137,8 +137,7 @@ def compress(
             compact=live,
         )
         check_room(header)
-        place = stack.enter_context(whole(sink))
-        writer = Writer(stack.enter_context(contextlib.closing(ByteTarget(place))), header, predictor)
+        writer = Writer(stack.enter_context(whole_bytes(sink)), header, predictor)
         stream: EncoderStream | SearchingStream
         if best:
             stream = searching_stream(header.channels, model=chosen.name, engine=engine, threads=threads)

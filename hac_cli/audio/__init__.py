@@ -11,7 +11,7 @@ from hac_cli.audio.pcm import RawFormat
 from hac_cli.audio.reader import AudioReader, to_mono
 from hac_cli.audio.resample import Resampler, resampled_length
 from hac_cli.audio.source import ByteSource, Source, is_seekable
-from hac_cli.audio.target import ByteTarget, Target, refuse_same_file, whole
+from hac_cli.audio.target import ByteTarget, Target, refuse_same_file, whole, whole_bytes
 from hac_cli.audio.writer import AudioWriter
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "resampled_length",
     "to_mono",
     "whole",
+    "whole_bytes",
 ]

@@ -105,3 +105,10 @@ class ByteTarget:
         if self.path is not None:
             with _output_errors(self.path):
                 self._stream.close()
+
+
+@contextlib.contextmanager
+def whole_bytes(target: Target) -> Iterator[ByteTarget]:
+    """As ``whole``, to write bytes to."""
+    with whole(target) as place, contextlib.closing(ByteTarget(place)) as sink:
+        yield sink

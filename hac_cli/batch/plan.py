@@ -196,7 +196,7 @@ class Plan:
         same = there.size == size and (digest is None or self._digest(target) in (digest, None))
         if same or there.size == 0:  # a power cut may leave nothing of a file but its name
             return True
-        return False if complete else True if self._settings.shard_format else None
+        return False if complete else None
 
     # -- jobs ---------------------------------------------------------------------------------------------------
 

@@ -174,8 +174,9 @@ class _Format(NamedTuple):
 
 
 def _write_npz(shard: str, recordings: list[Recording]) -> None:
-    columns: dict[str, Any] = {key: np.array([getattr(item, key) for item in recordings]) for key in FACTS}
-    # every text of an array takes as much room as the longest
+    keys = [key for key in FACTS if key != "gains"]
+    columns: dict[str, Any] = {key: np.array([getattr(item, key) for item in recordings]) for key in keys}
+    # one text, since each of an array takes as much room as the longest, and gains may be long
     columns["gains"] = np.array("\n".join(item.gains for item in recordings))
     flat = [item.tokens.reshape(-1) for item in recordings]
     columns["tokens"] = np.concatenate([np.zeros(0, np.int32), *flat])

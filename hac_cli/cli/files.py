@@ -200,7 +200,7 @@ def _is_stream(target: str) -> bool:
         raise OutputError("is a directory; name a file in it", target)
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFIFO, stat.S_IFCHR):
         raise OutputError("is neither a file nor a pipe; name another output", target)
-    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or (stat.S_ISREG(mode) and not outputs.has_a_name(target))
+    return mode != 0 and not outputs.has_a_name(target)
 
 
 def _place(temporary: Path, final: Path) -> None:

@@ -225,11 +225,14 @@ class Reader:
         rate, size = self.header.sample_rate, self.bytes_read
         self.summary = Summary(rate, end.samples, self._position, self._next, size, self.payload_bytes)
         if behind := self._source.peek(len(MAGIC)):
-            joined = f"another .hac file follows the end block; tail -c +{size + 1} gives it, hac cat joins such files"
-            other = "bytes follow the end block" + (
-                "" if self._on_damage else "; hac decompress --recover passes over them"
-            )
-            self._fail(Damage(self._position, 0, joined if behind == MAGIC else other, True))
+            reason = "bytes follow the end block"
+            if behind == MAGIC:
+                reason = (
+                    f"another .hac file follows the end block; tail -c +{size + 1} gives it, hac cat joins such files"
+                )
+            elif self._on_damage is None:
+                reason += "; hac decompress --recover passes over them"
+            self._fail(Damage(self._position, 0, reason, True))
 
     def _end_early(self, reason: str) -> None:
         self._ended = True

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hac_cli.model.parallel import average_
+from hac_cli.model.quantizer import binarize
 from hac_cli.train.predictor import BitNetwork, past
 
 LOOK_BACK = 4  # frames
@@ -31,7 +32,7 @@ class Foreteller:
 
     def guess(self, latents: Tensor) -> Tensor:
         """Logits ``[B, F, D]`` that the bits of latents are 1."""
-        signs = torch.where(latents.detach() > 0, 1.0, -1.0)
+        signs = binarize(latents.detach())
         logits: Tensor = self.network(past(signs, LOOK_BACK).flatten(0, 1), signs.flatten(0, 1))
         return logits.view_as(signs)
 
