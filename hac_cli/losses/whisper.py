@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hac_cli.errors import ModelError
@@ -118,29 +119,34 @@ def load_encoder(path: Path) -> WhisperEncoder:
         layers = sum(name.endswith("self_attention/linear_0/weight") for name in arrays)
         heads = int(arrays["encoder/num_heads"])
         encoder = WhisperEncoder(mels, width, heads, layers, len(arrays["encoder/position_encodings/encodings"]))
-        tensors = {name: torch.from_numpy(arrays[_source(name)].astype(np.float32)) for name in encoder.state_dict()}
-        encoder.load_state_dict(tensors)
+        fill(encoder, arrays, "encoder")
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"holds no Whisper encoder in floating point: {error}", str(path)) from None
     return encoder.eval().requires_grad_(False)
 
 
+def fill(module: nn.Module, arrays: dict[str, NDArray], half: str) -> None:
+    """The tensors of a module from the arrays of the ``half`` of a model: ``layers.0.qkv.weight`` of the encoder is
+    ``encoder/layer_0/self_attention/linear_0/weight``. Raises KeyError, ValueError or RuntimeError for others."""
+    names = {name: f"{half}/{_source(name)}" for name in module.state_dict()}
+    module.load_state_dict({name: torch.from_numpy(arrays[there].astype(np.float32)) for name, there in names.items()})
+
+
 NAMES = {
-    "conv1": "conv1", "conv2": "conv2", "norm": "layer_norm",
+    "conv1": "conv1", "conv2": "conv2", "embeddings": "embeddings", "norm": "layer_norm",
     "attention_norm": "self_attention/layer_norm", "qkv": "self_attention/linear_0", "out": "self_attention/linear_1",
-    "feed_norm": "ffn/layer_norm", "wide": "ffn/linear_0", "narrow": "ffn/linear_1",
+    "memory_norm": "attention/layer_norm", "q": "attention/linear_0", "kv": "attention/linear_1",
+    "memory_out": "attention/linear_2", "feed_norm": "ffn/layer_norm", "wide": "ffn/linear_0", "narrow": "ffn/linear_1",
 }  # fmt: skip
 
 
 def _source(name: str) -> str:
-    """The name in the file of a tensor of the encoder: ``layers.0.qkv.weight`` is in
-    ``encoder/layer_0/self_attention/linear_0/weight``."""
     if name == "positions":
-        return "encoder/position_encodings/encodings"
+        return "position_encodings/encodings"
     *where, module, kind = name.split(".")
     if module.endswith("norm"):
         kind = {"weight": "gamma", "bias": "beta"}[kind]
-    return "/".join(["encoder", *([f"layer_{where[1]}"] if where else []), NAMES[module], kind])
+    return "/".join([*([f"layer_{where[1]}"] if where else []), NAMES[module], kind])
 
 
 class WhisperLoss(nn.Module):
@@ -153,14 +159,12 @@ class WhisperLoss(nn.Module):
         self.resample = Resample(sample_rate, SAMPLE_RATE)
 
     def features(self, signal: Tensor) -> list[Tensor]:
+        """Of signals ``[B, T]`` of about unit RMS: ``WhisperEncoder``'s."""
         return self.encoder(self.log_mel(self.resample(SPEECH_LEVEL * signal)))
 
-    def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        """Signals ``[B, T]`` of about unit RMS."""
-        with torch.no_grad():
-            wanted = self.features(target)
+    def forward(self, features: list[Tensor], wanted: list[Tensor]) -> Tensor:
         losses = []
-        for y, x in zip(self.features(output), wanted, strict=True):
+        for y, x in zip(features, wanted, strict=True):
             size = (x - x.mean(1, keepdim=True)).abs().mean((1, 2)).clamp_min(1e-3)
             losses.append(((y - x).abs().mean((1, 2)) / size).mean())
         return torch.stack(losses).mean()

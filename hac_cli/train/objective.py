@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from hac_cli.losses.colour import ColourLoss
@@ -11,6 +12,7 @@ from hac_cli.losses.lines import LinesLoss
 from hac_cli.losses.loudness import LoudnessLoss
 from hac_cli.losses.spectral import SpectralLoss, waveform_loss
 from hac_cli.losses.whisper import WhisperLoss, find_checkpoint, load_encoder
+from hac_cli.losses.words import WordsLoss, load_decoder
 from hac_cli.model.quantizer import commitment, entropy_gap
 from hac_cli.train.recipe import Recipe
 
@@ -37,9 +39,11 @@ class Objective(nn.Module):
         self.colour = ColourLoss(recipe.model.sample_rate)
         self.lines = LinesLoss(recipe.model.sample_rate)
         self.whisper: WhisperLoss | None = None
-        if self.weights.whisper:
-            encoder = load_encoder(find_checkpoint(recipe.whisper.checkpoint))
-            self.whisper = WhisperLoss(encoder, recipe.model.sample_rate)
+        self.words: WordsLoss | None = None
+        if self.weights.whisper or self.weights.words:
+            checkpoint = find_checkpoint(recipe.whisper.checkpoint)
+            self.whisper = WhisperLoss(load_encoder(checkpoint), recipe.model.sample_rate)
+            self.words = WordsLoss(load_decoder(checkpoint)) if self.weights.words else None
         self.whisper_part = recipe.whisper.part
 
     def signal_terms(self, output: Tensor, target: Tensor) -> Terms:
@@ -60,8 +64,18 @@ class Objective(nn.Module):
         if self.weights.lines:
             terms["lines"] = self.lines(output, target)
         if self.whisper is not None:
-            few = heard(output, self.whisper_part)
-            terms["whisper"] = self.whisper(output[few], target[few])
+            terms |= self.whisper_terms(output, target)
+        return terms
+
+    def whisper_terms(self, output: Tensor, target: Tensor) -> Terms:
+        assert self.whisper is not None
+        few = heard(output, self.whisper_part)
+        with torch.no_grad():
+            wanted = self.whisper.features(target[few])
+        features = self.whisper.features(output[few])
+        terms = {"whisper": self.whisper(features, wanted)}
+        if self.words is not None:
+            terms["words"] = self.words(features[-1], wanted[-1])
         return terms
 
     def latent_terms(self, latents: Tensor) -> Terms:

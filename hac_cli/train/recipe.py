@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import sys
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +13,7 @@ from hac_cli.losses.discriminators import SIZES
 from hac_cli.model.config import ModelConfig
 from hac_cli.train.crops import CropSettings
 from hac_cli.train.precision import Precision
+from hac_cli.train.tables import build
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,15 +21,6 @@ else:
     import tomli as tomllib
 
 RECIPES = Path(__file__).parent / "recipes"
-SIGNED = ("level", "level_range")  # in dB; no other number may be below 0
-SHARES = (
-    "music", "sfx", "silence", "noise", "reverb", "band_limit", "high_pass", "wide_level", "start", "final_fraction",
-)  # fmt: skip
-DECAYS = ("betas", "ema_decay")
-ABOVE_ZERO = (
-    "max_steps", "seconds", "batch", "windows", "log_floor", "norm", "learning_rate", "warmup_steps", "clip_norm",
-    "sample_rate", "strides", "widths", "dilations", "kernel", "expansion", "bits_per_token", "decoder_taps",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,6 +35,7 @@ class LossWeights:
     colour: float = 0.0
     lines: float = 0.0
     whisper: float = 0.0
+    words: float = 0.0
     adversarial: float = 0.0
     features: float = 0.0
     entropy: float = 0.3
@@ -163,7 +153,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
-        recipe: Recipe = _build(cls, values, "recipe")
+        recipe: Recipe = build(cls, values, "recipe")
         return recipe
 
 
@@ -207,54 +197,3 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = _merge(merged[key], value) if both else value
     return merged
-
-
-def _build(kind: type, values: dict[str, Any], where: str) -> Any:
-    """A dataclass from a table. Raises UsageError for a key that it doesn't have or a value of another kind."""
-    hints = typing.get_type_hints(kind)
-    if unknown := sorted(set(values) - hints.keys()):
-        raise UsageError(f"unknown key {unknown[0]!r} in [{where}]; known are {', '.join(sorted(hints))}")
-    made: dict[str, Any] = {}
-    for key, value in values.items():
-        if dataclasses.is_dataclass(hints[key]):
-            value = _build(typing.cast(type, hints[key]), value, key) if isinstance(value, dict) else value
-        made[key] = tuple(value) if isinstance(value, list) else value
-        if wanted := _mismatch(made[key], hints[key]) or _outside(made[key], key):
-            raise UsageError(f"[{where}] {key} is {value!r}; it has to be {wanted}")
-    return kind(**made)
-
-
-def _mismatch(value: Any, hint: Any) -> str:
-    """What a value ought to be, where it isn't."""
-    kind, among = typing.get_origin(hint) or hint, typing.get_args(hint)
-    if kind is Literal:
-        return "" if value in among else f"one of {', '.join(among)}"
-    if kind is tuple:
-        some = among[-1] is ...
-        fits = isinstance(value, tuple) and (some or len(value) == len(among))
-        fits = fits and not any(_mismatch(item, among[0]) for item in value)
-        return "" if fits else f"a list of {'' if some else f'{len(among)} '}{among[0].__name__}s"
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return ""
-    fits = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
-    return "" if fits else f"of type {kind.__name__}"
-
-
-def _outside(value: Any, key: str) -> str:
-    """What a number, or those in a list, ought to be where they aren't."""
-    numbers = value if isinstance(value, tuple) else (value,)
-    if not all(isinstance(number, (int, float)) for number in numbers):
-        return ""
-    if key in ABOVE_ZERO and not numbers:
-        return "a list of one or more"
-    if key in ABOVE_ZERO:
-        return "" if all(0 < number < math.inf for number in numbers) else "above 0"
-    if key == "part":
-        return "" if all(0 < number <= 1 for number in numbers) else "above 0 and at most 1"
-    if key in SHARES:
-        return "" if all(0 <= number <= 1 for number in numbers) else "from 0 to 1"
-    if key in DECAYS:
-        return "" if all(0 <= number < 1 for number in numbers) else "from 0 to below 1"
-    if key in SIGNED:
-        return "" if all(map(math.isfinite, numbers)) else "finite"
-    return "" if all(0 <= number < math.inf for number in numbers) else "finite and not below 0"

@@ -14,6 +14,7 @@ from tiny_training import ADVERSARIAL, RECIPE, TINY, TINY_RECIPE, make_trainer
 import hac_cli
 from hac_cli.errors import HacError, ModelError, OutputError, UsageError
 from hac_cli.losses.whisper import WhisperEncoder, WhisperLoss
+from hac_cli.losses.words import NO_TIMESTAMPS, WhisperDecoder, WordsLoss
 from hac_cli.train import checkpoint
 from hac_cli.train.evaluation import Evaluation, pick, spectrogram
 from hac_cli.train.release import export
@@ -116,6 +117,20 @@ def test_the_whisper_term_is_learned_from(corpus, tmp_path):
     values = trainer.train_step()
     expected = values["whisper"] + alone.entropy * values["entropy"]
     assert values["whisper"] > 0 and values["total"] == pytest.approx(expected)
+    assert not torch.equal(before, trainer.learner.model.decoder[0].weight)
+
+
+def test_words_are_learned_from_what_whisper_hears(corpus, tmp_path):
+    alone = replace(RECIPE.losses, waveform=0, spectral=0, envelope=0)
+    trainer = make_trainer(corpus, tmp_path, replace(RECIPE, losses=alone))
+    objective = trainer.learner.objective
+    objective.whisper = WhisperLoss(WhisperEncoder(20, 16, 2, 1, 50)).requires_grad_(False)
+    objective.words = WordsLoss(WhisperDecoder(NO_TIMESTAMPS + 1, 16, 2, 1, 50)).requires_grad_(False)
+    trainer.learner.recipe = replace(trainer.recipe, losses=replace(trainer.recipe.losses, words=1.0))
+    before = trainer.learner.model.decoder[0].weight.clone()
+    values = trainer.train_step()
+    assert values["words"] > 0
+    assert values["total"] == pytest.approx(values["words"] + alone.entropy * values["entropy"])
     assert not torch.equal(before, trainer.learner.model.decoder[0].weight)
 
 
