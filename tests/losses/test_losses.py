@@ -16,8 +16,15 @@ from hac_cli.losses.loudness import LoudnessLoss, bark_bands
 from hac_cli.losses.pqmf import PQMF
 from hac_cli.losses.resample import Resample
 from hac_cli.losses.spectral import SpectralLoss, mel_filters, normalize_level, waveform_loss
-from hac_cli.losses.whisper import WhisperEncoder, WhisperLoss, load_encoder
-from hac_cli.losses.words import NO_TIMESTAMPS, START, WhisperDecoder, WordsLoss, load_decoder
+from hac_cli.losses.whisper import WhisperLoss, WordsLoss
+from hac_cli.losses.whisper_network import (
+    NO_TIMESTAMPS,
+    START,
+    WhisperDecoder,
+    WhisperEncoder,
+    load_decoder,
+    load_encoder,
+)
 
 SMALL = DiscriminatorShape(
     windows=(128, 256), channels=(4, 4), strides=(4, 2), dilations=(1, 2),
@@ -307,7 +314,7 @@ def test_whisper_features_are_those_of_faster_whisper():
     import soxr
     from faster_whisper.feature_extractor import FeatureExtractor
 
-    from hac_cli.losses.whisper import LogMel, find_checkpoint
+    from hac_cli.losses.whisper_network import LogMel, find_checkpoint
 
     speech, sample_rate = soundfile.read(Path(__file__).parents[2] / "samples" / "speech.wav", dtype="float32")
     audio = np.zeros(480_000, np.float32)

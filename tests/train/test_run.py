@@ -13,8 +13,6 @@ from tiny_training import ADVERSARIAL, RECIPE, TINY, TINY_RECIPE, make_trainer
 
 import hac_cli
 from hac_cli.errors import HacError, ModelError, OutputError, UsageError
-from hac_cli.losses.whisper import WhisperEncoder, WhisperLoss
-from hac_cli.losses.words import NO_TIMESTAMPS, WhisperDecoder, WordsLoss
 from hac_cli.train import checkpoint
 from hac_cli.train.evaluation import Evaluation, pick, spectrogram
 from hac_cli.train.release import export
@@ -106,47 +104,6 @@ def test_training_lowers_the_loss(corpus, tmp_path):
     audio = torch.from_numpy(trainer.crops.batch(1))
     values = [trainer.learner.step(audio, trainer.schedule)["total"] for _ in range(40)]
     assert values[-1] < 0.8 * values[0]
-
-
-def test_the_whisper_term_is_learned_from(corpus, tmp_path):
-    alone = replace(RECIPE.losses, waveform=0, spectral=0, envelope=0)
-    trainer = make_trainer(corpus, tmp_path, replace(RECIPE, losses=alone))
-    trainer.learner.objective.whisper = WhisperLoss(WhisperEncoder(20, 16, 2, 1, 50)).requires_grad_(False)
-    trainer.learner.recipe = replace(trainer.recipe, losses=replace(trainer.recipe.losses, whisper=1.0))
-    before = trainer.learner.model.decoder[0].weight.clone()
-    values = trainer.train_step()
-    expected = values["whisper"] + alone.entropy * values["entropy"]
-    assert values["whisper"] > 0 and values["total"] == pytest.approx(expected)
-    assert not torch.equal(before, trainer.learner.model.decoder[0].weight)
-
-
-def test_words_are_learned_from_what_whisper_hears(corpus, tmp_path):
-    alone = replace(RECIPE.losses, waveform=0, spectral=0, envelope=0)
-    trainer = make_trainer(corpus, tmp_path, replace(RECIPE, losses=alone))
-    objective = trainer.learner.objective
-    objective.whisper = WhisperLoss(WhisperEncoder(20, 16, 2, 1, 50)).requires_grad_(False)
-    objective.words = WordsLoss(WhisperDecoder(NO_TIMESTAMPS + 1, 16, 2, 1, 50)).requires_grad_(False)
-    trainer.learner.recipe = replace(trainer.recipe, losses=replace(trainer.recipe.losses, words=1.0))
-    before = trainer.learner.model.decoder[0].weight.clone()
-    values = trainer.train_step()
-    assert values["words"] > 0
-    assert values["total"] == pytest.approx(values["words"] + alone.entropy * values["entropy"])
-    assert not torch.equal(before, trainer.learner.model.decoder[0].weight)
-
-
-def test_dear_terms_may_hear_a_part_of_the_clips(corpus, tmp_path):
-    judged = replace(ADVERSARIAL, adversarial=replace(ADVERSARIAL.adversarial, start=0.0, part=0.5))
-    audio = torch.from_numpy(make_trainer(corpus, tmp_path, judged).crops.batch(0))
-    found = []
-    for clips in (audio, audio[:1]):
-        trainer = make_trainer(corpus, tmp_path, judged)
-        trainer.learner.objective.whisper = WhisperLoss(WhisperEncoder(20, 16, 2, 1, 50)).requires_grad_(False)
-        trainer.learner.objective.whisper_part = 0.5
-        trainer.learner.recipe = replace(trainer.recipe, losses=replace(trainer.recipe.losses, whisper=1.0))
-        found.append(trainer.learner.step(clips, trainer.schedule))
-    for term in ("whisper", "adversarial", "features", "discriminator"):
-        assert found[0][term] == pytest.approx(found[1][term], rel=1e-4), term
-    assert found[0]["spectral"] != pytest.approx(found[1]["spectral"], rel=1e-4)
 
 
 def test_discriminators_and_gradients_may_be_in_bfloat16(corpus, tmp_path):
