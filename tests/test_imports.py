@@ -32,7 +32,7 @@ ALLOWED = {
     "recordings": {"codec", "search", "predictors", "player", "recorder", "audio", "container", "model", "window"},
     "editing": {"audio", "container", "model", "predictors", "window"},
     "eval": {"codec", "conditioning", "levels", "search", "recordings", "audio", "model.released", "model.engine"},
-    "train": {"model", "losses", "audio", "conditioning", "container", "eval.metrics"},
+    "train": {"outputs", "model", "losses", "audio", "conditioning", "container", "eval.metrics"},
     "batch": {"outputs", "codec", "recordings", "predictors", "audio", "container", "model.released"},
     "cli": {
         "compiled",

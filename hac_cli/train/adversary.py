@@ -10,6 +10,7 @@ from torch import Tensor
 from hac_cli.losses.adversarial import discriminator_loss, feature_loss, generator_loss
 from hac_cli.losses.discriminators import SIZES, Discriminators, Features
 from hac_cli.model.parallel import average_
+from hac_cli.train.muon import restore
 from hac_cli.train.recipe import AdversarialSettings
 from hac_cli.train.schedule import Schedule
 
@@ -79,5 +80,5 @@ class Adversary:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.discriminators.load_state_dict(state["discriminators"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        restore(self.optimizer, state["optimizer"])
         self.joined_at, self.are_new = state["joined_at"], False

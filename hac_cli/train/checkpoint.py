@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from hac_cli import outputs
 from hac_cli.errors import ModelError, OutputError
 from hac_cli.model.config import ModelConfig
 from hac_cli.model.network import Codec
@@ -23,14 +23,10 @@ PARTS = {"config", "model", "average", "optimizers", "adversary", "step", "elaps
 def replaced(path: Path) -> Iterator[Path]:
     """Where to write what becomes ``path`` when it is complete and on the disk. Until then, and after a failure, the
     file before stays. Raises OutputError."""
-    partial = path.with_suffix(".part")
     try:
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with outputs.replacing(str(path)) as partial:
+            yield Path(partial)
     except (OSError, RuntimeError, SafetensorError) as error:  # neither writer has an OSError for a full disk
-        partial.unlink(missing_ok=True)
         raise OutputError(f"can't be written, what was there is kept: {error}", str(path)) from error
 
 

@@ -49,7 +49,7 @@ class Crops:
 
     def __init__(self, corpus: Corpus, settings: CropSettings, seed: int) -> None:
         self.settings, self.seed = settings, seed
-        self.length = int(settings.seconds * SAMPLE_RATE)
+        self.length = round(settings.seconds * SAMPLE_RATE)
         self.pools = {}
         for kind in KINDS:
             clips = [clip for clip in corpus.of_kind(kind) if len(clip.audio) > self.length]

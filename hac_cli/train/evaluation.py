@@ -35,7 +35,7 @@ def installed(package: str | None) -> bool:
 
 def pick(held_out: Corpus, settings: EvaluationSettings) -> np.ndarray:
     """The middle of recordings spread over the held-out speakers: ``[clips, samples]``, none if none is long enough."""
-    length = int(settings.seconds * SAMPLE_RATE)
+    length = round(settings.seconds * SAMPLE_RATE)
     long: dict[str, Clip] = {}
     for clip in held_out.of_kind("speech"):
         if len(clip.audio) >= length:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from hac_cli.model.parallel import average_
 from hac_cli.model.quantizer import binarize
+from hac_cli.train.muon import restore
 from hac_cli.train.predictor import BitNetwork, past
 
 LOOK_BACK = 4  # frames
@@ -57,4 +58,4 @@ class Foreteller:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        restore(self.optimizer, state["optimizer"])

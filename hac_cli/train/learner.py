@@ -21,7 +21,7 @@ from hac_cli.train import precision
 from hac_cli.train.adversary import Adversary
 from hac_cli.train.feedback import Feedback
 from hac_cli.train.foreteller import Foreteller
-from hac_cli.train.muon import build_optimizers
+from hac_cli.train.muon import build_optimizers, restore
 from hac_cli.train.objective import Objective, Terms, heard
 from hac_cli.train.recipe import Recipe
 from hac_cli.train.schedule import Schedule
@@ -179,7 +179,7 @@ class Learner:
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-                optimizer.load_state_dict(saved)
+                restore(optimizer, saved)
             if self.adversary:
                 self.adversary.load_state_dict(state["adversary"])
             if self.foreteller:

@@ -61,6 +61,7 @@ class Trainer:
         self._batches: Iterator[Tensor] | None = None
         self.stopped_by: int | None = None
         self.changes: list[str] = []
+        self.seconds_heard = 0.0
         if crops.length % recipe.model.hop_length:
             raise UsageError(f"crops of {crops.settings.seconds} s are no whole number of frames: make [crops] seconds "
                              f"a multiple of 1/{recipe.model.frame_rate:g}")  # fmt: skip
@@ -112,6 +113,7 @@ class Trainer:
                 seen[key].append(value)
             before, now = now, time.monotonic()
             schedule.advance(now - before)
+            self.seconds_heard += world() * self.crops.settings.batch * self.crops.settings.seconds
             if journal is None:
                 continue
             if schedule.step % log_every == 0:
@@ -120,8 +122,9 @@ class Trainer:
                 self.save()
                 saved = now
             if schedule.elapsed - evaluated > 60 * self.recipe.evaluation.minutes:
+                self.save()  # first: judges may fail
                 self.evaluate(journal)
-                evaluated = schedule.elapsed
+                saved, evaluated = now, schedule.elapsed
 
     def _log(self, journal: Journal, seen: dict[str, list[float]]) -> None:
         """The means of what was seen since the last line."""
@@ -132,14 +135,13 @@ class Trainer:
 
     def facts(self) -> dict[str, float]:
         """Where the run stands."""
-        schedule, settings = self.schedule, self.crops.settings
-        seconds = schedule.step * world() * settings.batch * settings.seconds
+        schedule = self.schedule
         return {
             "step": schedule.step,
             "minutes": schedule.elapsed / 60,
             "lr": self.recipe.optim.learning_rate * schedule.rate,
-            "audio_hours": seconds / 3600,
-            "rate": seconds / max(schedule.elapsed, 1e-9),
+            "audio_hours": self.seconds_heard / 3600,
+            "rate": self.seconds_heard / max(schedule.elapsed, 1e-9),
         }
 
     def evaluate(self, journal: Journal) -> None:
@@ -161,7 +163,9 @@ class Trainer:
 
     def save(self) -> None:
         position = {"step": self.schedule.step, "elapsed": self.schedule.elapsed, "processes": world(),
-                    "random": torch.get_rng_state()}  # fmt: skip
+                    "seconds_heard": self.seconds_heard, "random": torch.get_rng_state()}  # fmt: skip
+        if self.learner.device.type == "cuda":  # dither is drawn there
+            position["gpu_random"] = torch.cuda.get_rng_state(self.learner.device)
         checkpoint.save(self.checkpoint_path, self.learner.state_dict() | position | {"about": self.about})
 
     def resume(self) -> None:
@@ -173,9 +177,15 @@ class Trainer:
         except ModelError as error:
             raise ModelError(error.message, str(self.checkpoint_path)) from None
         self.schedule.step, self.schedule.elapsed = state["step"], state["elapsed"]
+        self.seconds_heard = state.get("seconds_heard", 0.0)
         torch.set_rng_state(state["random"])
-        recipe = changes(json.loads(state.get("about", {}).get("recipe", "{}")), asdict(self.recipe))
+        if "gpu_random" in state and self.learner.device.type == "cuda":
+            torch.cuda.set_rng_state(state["gpu_random"], self.learner.device)
+        about = state.get("about", {})
+        recipe = changes(json.loads(about.get("recipe", "{}")), asdict(self.recipe))
         self.changes = [f"changed in the recipe: {change}" for change in recipe]
+        if about.get("data") != self.about.get("data"):
+            self.changes.append(f"other data; before:\n{about.get('data')}")
         if (before := state.get("processes", world())) != world():
             self.changes.append(f"processes: {before} before, {world()} now, so that the batches are others")
         if self.schedule.finished:

@@ -99,7 +99,8 @@ class AdversarialSettings:
 
 @dataclass(frozen=True)
 class OptimSettings:
-    """``muon``: matrices learn by Muon instead of AdamW, at the same rate."""
+    """``muon``: matrices learn by Muon instead of AdamW, at the same rate. ``clip_norm``: the release recipes'
+    gradients are ten times that, so that all count the same."""
 
     muon: bool = False
     learning_rate: float = 1e-3

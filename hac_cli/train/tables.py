@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from hac_cli.errors import UsageError
 
-SIGNED = ("level", "level_range")  # in dB; no other number may be below 0
+SIGNED = ("crops.level", "crops.level_range")  # in dB; no other number may be below 0
 SHARES = (
     "music", "sfx", "silence", "noise", "reverb", "band_limit", "high_pass", "wide_level", "start", "final_fraction",
 )  # fmt: skip
@@ -30,7 +30,7 @@ def build(kind: type, values: dict[str, Any], where: str) -> Any:
         if dataclasses.is_dataclass(hints[key]):
             value = build(typing.cast(type, hints[key]), value, key) if isinstance(value, dict) else value
         made[key] = tuple(value) if isinstance(value, list) else value
-        if wanted := _mismatch(made[key], hints[key]) or _outside(made[key], key):
+        if wanted := _mismatch(made[key], hints[key]) or _outside(made[key], where, key):
             raise UsageError(f"[{where}] {key} is {value!r}; it has to be {wanted}")
     return kind(**made)
 
@@ -51,7 +51,7 @@ def _mismatch(value: Any, hint: Any) -> str:
     return "" if fits else f"of type {kind.__name__}"
 
 
-def _outside(value: Any, key: str) -> str:
+def _outside(value: Any, where: str, key: str) -> str:
     """What a number, or those in a list, ought to be where they aren't."""
     numbers = value if isinstance(value, tuple) else (value,)
     if not all(isinstance(number, (int, float)) for number in numbers):
@@ -66,6 +66,6 @@ def _outside(value: Any, key: str) -> str:
         return "" if all(0 <= number <= 1 for number in numbers) else "from 0 to 1"
     if key in DECAYS:
         return "" if all(0 <= number < 1 for number in numbers) else "from 0 to below 1"
-    if key in SIGNED:
+    if f"{where}.{key}" in SIGNED:
         return "" if all(map(math.isfinite, numbers)) else "finite"
     return "" if all(0 <= number < math.inf for number in numbers) else "finite and not below 0"

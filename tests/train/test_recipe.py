@@ -47,6 +47,7 @@ def test_recipes_extend_and_refuse_unknown_keys(tmp_path):
         ("[optim]\nlearning_rate = -1", "learning_rate is -1; it has to be above 0"),
         ("[optim]\nlearning_rate = inf", "learning_rate is inf; it has to be above 0"),
         ("[optim]\nwarmup_steps = 0", "warmup_steps is 0; it has to be above 0"),
+        ("[losses]\nlevel = -5.0", "level is -5.0; it has to be finite and not below 0"),
         ("[losses]\nspectral = nan", "spectral is nan; it has to be finite"),
         ("[spectral]\nwindows = []\nmels = []", r"windows is \[\]; it has to be a list of one or more"),
         ("[spectral]\nwindows = ['512', 256]", "has to be a list of ints"),

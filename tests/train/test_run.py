@@ -13,7 +13,7 @@ from tiny_training import ADVERSARIAL, RECIPE, TINY, TINY_RECIPE, make_trainer
 
 import hac_cli
 from hac_cli.errors import HacError, ModelError, OutputError, UsageError
-from hac_cli.train import checkpoint
+from hac_cli.train import checkpoint, data
 from hac_cli.train.evaluation import Evaluation, pick, spectrogram
 from hac_cli.train.release import export
 
@@ -50,6 +50,59 @@ def test_a_resumed_run_equals_an_uninterrupted_one(recipe, workers, corpus, tmp_
         seen = lines(tmp_path / "whole" / "log.jsonl")
         assert ["discriminator" in line for line in seen] == [False, False, True, True, True, True]
         assert one["adversary"]["joined_at"] == 2
+
+
+def test_a_resumed_run_has_the_settings_of_its_recipe(corpus, tmp_path):
+    first = make_trainer(corpus, tmp_path, ADVERSARIAL)
+    stop_after(first, 3)
+    first.run(quiet=True)
+    optim = replace(ADVERSARIAL.optim, betas=(0.5, 0.6), weight_decay=0.3)
+    adversarial = replace(ADVERSARIAL.adversarial, betas=(0.4, 0.7), weight_decay=0.2)
+    second = make_trainer(corpus, tmp_path, replace(ADVERSARIAL, optim=optim, adversarial=adversarial))
+    second.resume()
+    adam, muon, judges = (*second.learner.optimizers, second.learner.adversary.optimizer)
+    groups = [optimizer.param_groups[0] for optimizer in (adam, muon, judges)]
+    assert [group["weight_decay"] for group in groups] == [0.3, 0.3, 0.2]
+    assert groups[0]["betas"] == (0.5, 0.6) and groups[2]["betas"] == (0.4, 0.7)
+    moments = [optimizer.state_dict()["state"] for optimizer in (adam, muon)]
+    assert_equal(moments, [saved["state"] for saved in checkpoint.load(first.checkpoint_path)["optimizers"]], "moments")
+
+
+def test_audio_that_was_heard_stays_heard_whatever_batches_come(corpus, tmp_path):
+    first = make_trainer(corpus, tmp_path)
+    stop_after(first, 3)
+    first.run(quiet=True)
+    second = make_trainer(corpus, tmp_path, replace(RECIPE, crops=replace(RECIPE.crops, batch=8)))
+    second.resume()
+    assert second.facts()["audio_hours"] == pytest.approx(3 * 2 * 0.2 / 3600)
+    second.run(quiet=True)
+    assert second.facts()["audio_hours"] == pytest.approx((3 * 2 + 3 * 8) * 0.2 / 3600)
+
+
+def test_a_judge_that_fails_costs_no_weights(corpus, tmp_path):
+    trainer = make_trainer(corpus, tmp_path, replace(RECIPE, evaluation=replace(RECIPE.evaluation, minutes=1e-6)),
+                           clips=np.zeros((1, 4800), np.float32))  # fmt: skip
+    trainer.evaluation = lambda model, step: (_ for _ in ()).throw(OSError("disk full"))
+    with pytest.raises(OSError, match="disk full"):
+        trainer.run(quiet=True)
+    assert checkpoint.load(trainer.checkpoint_path)["step"] == 1
+
+
+def test_whoever_writes_beside_a_checkpoint_leaves_it_alone(corpus, tmp_path):
+    trainer = make_trainer(corpus, tmp_path)
+    trainer.save()
+    with checkpoint.replaced(trainer.checkpoint_path.with_suffix(".safetensors")) as partial:
+        partial.write_bytes(b"weights")
+        trainer.save()
+    assert checkpoint.load(trainer.checkpoint_path)["step"] == 0
+    assert trainer.checkpoint_path.with_suffix(".safetensors").read_bytes() == b"weights"
+
+
+@pytest.mark.parametrize("seconds", [1.16, 2.28, 4.6])
+def test_whole_frames_are_whole_however_they_are_written(seconds, corpus, tmp_path):
+    speech = data.Clip(Path("x"), "speech", "dora", np.ones(24_000 * 5, np.int16))
+    recipe = replace(RECIPE, crops=replace(RECIPE.crops, seconds=seconds))
+    assert make_trainer(data.Corpus([speech]), tmp_path, recipe).crops.length == round(seconds * 75) * 320
 
 
 @pytest.mark.parametrize("tracking", ["ema", "batch"])
@@ -368,6 +421,9 @@ def test_the_command_trains_refuses_and_resumes(folder, tmp_path, capsys):
     recipe.write_text(recipe.read_text().replace("max_steps = 3", "max_steps = 4"))
     assert run([*command, "--resume"]) == 0
     assert "changed in the recipe: max_steps 3 -> 4\n" in capsys.readouterr().out
+    recipe.write_text(recipe.read_text().replace("max_steps = 4", "max_steps = 5"))
+    assert run([*command, "--resume", "--data", str(tmp_path / "more")]) == 0
+    assert "other data; before:\nspeech: " in capsys.readouterr().out
     assert run([*command, "--data", str(tmp_path), "--out", str(tmp_path / "x" / "y")]) == 2
     assert "whose recordings are trained on" in capsys.readouterr().err
     assert run([*command, *start, "--resume"]) == 2 and "leave --start-from out" in capsys.readouterr().err

@@ -28,6 +28,7 @@ RECIPE = Recipe(
 )
 ADVERSARIAL = replace(
     RECIPE,
+    dither=0.15,
     losses=replace(RECIPE.losses, adversarial=0.5, features=0.5, loudness=1.0, feedback=1.0, foretold=1.0),
     adversarial=AdversarialSettings(size="tiny", filter_bands=True, start=0.3, ramp_steps=2),
     balancer=BalancerSettings(on=True),
