@@ -161,6 +161,8 @@ class PcmDecoder:
         if self._promised is not None:
             promised = f"{self._promised / self.sample_rate:.2f} s"
             self.truncated = f"ends after {seconds} of {promised} promised"
+        elif self._delivered < (there := self.samples_expected or 0):  # it was cut off meanwhile
+            self.truncated = f"ends after {seconds} of {there / self.sample_rate:.2f} s that were there before"
         elif remainder:
             self.truncated = f"ends in the middle of a sample after {seconds}"
 

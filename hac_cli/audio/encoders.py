@@ -20,6 +20,8 @@ from hac_cli.errors import OutputError, UsageError
 _BYTES_SURELY_IN_WAV = 1 << 31
 _PIECE_SAMPLES = 16_384
 """libvorbis puts the whole of a write on the stack, and the process dies of a large one."""
+_LONGEST_TAG = 5000
+"""Bytes. libsndfile makes of longer ones AIFF and Opus that nobody can open, and leaves all tags out of CAF."""
 
 
 class Encoder(Protocol):
@@ -124,11 +126,10 @@ class SndfileEncoder:
                 f"{format.subtype}; use .wav or .flac",
                 self._path,
             ) from error
-        # in MP3, libsndfile takes the bytes of UTF-8 for letters of Latin-1, and garbled is worse than nothing
-        writable = {key for key in tags if format.container != "MP3" or tags[key].isascii()}
-        for key in writable & set(SNDFILE_TAGS):
-            with contextlib.suppress(soundfile.LibsndfileError):  # the format has no place for it
-                setattr(self._sound, key, tags[key])
+        for key, value in tags.items():
+            if key in SNDFILE_TAGS and _can_hold(format.container, value):
+                with contextlib.suppress(soundfile.LibsndfileError):  # the format has no place for it
+                    setattr(self._sound, key, value)
 
     def write(self, block: NDArray[np.float32]) -> None:
         samples = self._for_libsndfile(block[self._order])
@@ -195,3 +196,10 @@ class _Callbacks:
         except (OutputError, OSError, ValueError) as error:  # ValueError: already closed after an error
             self._error = self._error or error
             return 0
+
+
+def _can_hold(container: str, tag: str) -> bool:
+    """Whether libsndfile writes a tag such that it can be read again."""
+    if container == "MP3" and not tag.isascii():  # it takes the bytes of UTF-8 for letters of Latin-1
+        return False
+    return container == "FLAC" or len(tag.encode()) <= _LONGEST_TAG

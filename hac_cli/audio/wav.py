@@ -77,7 +77,7 @@ def read_tags_behind(read_at: Callable[[int, int], bytes], position: int) -> dic
 
 class Behind(Enum):
     """What stands behind the chunk of samples: chunks of a kind that is left alone or nothing, another file, as ``cat``
-    joins them, or what can be no chunk, such as samples that the header knows nothing of."""
+    joins them, or more samples: another chunk of them, or what can be no chunk."""
 
     CHUNKS = auto()
     FILE = auto()
@@ -93,6 +93,8 @@ def what_follows(read: Callable[[int], bytes], position: int) -> Behind:
         if len(head) < 8 or head[:4] in _MAGICS:
             return Behind.FILE if head[:4] in _MAGICS else Behind.CHUNKS
         chunk_id, size = struct.unpack("<4sI", head)
+        if chunk_id == b"data" and size:
+            return Behind.MORE
         if number == 0 and not (chunk_id.isascii() and chunk_id.decode("ascii").isprintable()):
             return Behind.MORE if is_much(read) else Behind.CHUNKS
         there = _skipped(read, size + size % 2)

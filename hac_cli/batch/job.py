@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 COMPRESS = "compress"
 DECOMPRESS = "decompress"
 SHARD_FORMATS = ("npz", "parquet", "jsonl")
 EXISTS = "its output {} exists, and isn't this batch's own; overwrite it with -f, or leave it with --skip-existing"
+ANOTHERS = ("its output {} was made of {}, which isn't here any more; move that elsewhere, overwrite it with -f, or "
+            "leave it with --skip-existing")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,36 @@ class Settings:
         return {"command": DECOMPRESS, "to": self.extension, **bare}
 
 
+class Candidate(NamedTuple):
+    """An input that was found; ``target`` is None where shards are written, which get their names later."""
+
+    name: str
+    size: int
+    stamp: str
+    target: str | None
+    member: str | None = None
+
+
+class Counts(NamedTuple):
+    """Inputs and their ``bytes`` that are left to do, in ``jobs``; how many are ``done``, ``warned`` of them with a
+    warning, and how many ``skipped``."""
+
+    inputs: int
+    bytes: int
+    jobs: int
+    done: int
+    warned: int
+    skipped: int
+
+
 @dataclass(frozen=True)
 class Item:
     """One recording: file ``name`` of the source folder, or its ``member`` if it is a shard; ``target`` in the other.
 
     ``size`` (bytes) and ``stamp`` tell an input from a later version of it; ``digest`` (SHA-256) is that of the input
     when ``target`` was made from it, None if it wasn't or if digests are not compared. ``free``: there was no file by
-    the name of ``target``, and none is to be overwritten; ``unsure``: there is one that is ours or not.
+    the name of ``target``, and none is to be overwritten; ``unsure``: there is one that is ours or not;
+    ``whole``: there is one that was made of all that the input was, and stays unless another such takes its place.
     """
 
     name: str
@@ -66,6 +91,7 @@ class Item:
     digest: str | None = None
     free: bool = False
     unsure: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True)

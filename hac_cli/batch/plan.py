@@ -12,10 +12,10 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from hac_cli.batch.decoded import DECODED, Decoded
-from hac_cli.batch.job import EXISTS, Item, Job, Settings
+from hac_cli.batch.job import ANOTHERS, EXISTS, Candidate, Counts, Item, Job, Settings
 from hac_cli.batch.manifest import Record
 from hac_cli.batch.storage import Entry, Folder
 from hac_cli.errors import HacError, OutputError, UsageError, shown
@@ -26,38 +26,16 @@ SMALLEST_SHARD = 4_000_000  # bytes of input, a minute or two of WAV: half a sec
 
 _pack, _unpack = os.fsencode, os.fsdecode  # names, which need not be UTF-8, for the database
 
-_ITEM = "name, target, size, stamp, member, digest, free, unsure"
+_ITEM = "name, target, size, stamp, member, digest, free, unsure, whole"
 _TABLES = """
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
 CREATE TABLE earlier (name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT,
                       warned INT, PRIMARY KEY (name, member)) WITHOUT ROWID;
 CREATE TABLE outputs (target BLOB PRIMARY KEY, bytes INT, digest TEXT, complete INT) WITHOUT ROWID;
 CREATE TABLE items (id INTEGER PRIMARY KEY, name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT,
-                    todo INT, known INT, free INT, unsure INT, job INT);
+                    todo INT, known INT, free INT, unsure INT, whole INT, job INT);
 CREATE UNIQUE INDEX one_input ON items (name, member);
 """
-
-
-class Candidate(NamedTuple):
-    """An input that was found; ``target`` is None where shards are written, which get their names later."""
-
-    name: str
-    size: int
-    stamp: str
-    target: str | None
-    member: str | None = None
-
-
-class Counts(NamedTuple):
-    """Inputs and their ``bytes`` that are left to do, in ``jobs``; how many are ``done``, ``warned`` of them with a
-    warning, and how many ``skipped``."""
-
-    inputs: int
-    bytes: int
-    jobs: int
-    done: int
-    warned: int
-    skipped: int
 
 
 class Plan:
@@ -81,24 +59,26 @@ class Plan:
 
     # -- what was done ------------------------------------------------------------------------------------------
 
-    def remember(self, records: Iterable[Record]) -> None:
-        """Takes in a manifest. What was made with other settings has to be made again; what was made from another
-        source is not this batch's own.
+    def remember(self, records: Iterable[Record], inside: bool) -> None:
+        """Takes in a manifest, which lies ``inside`` the target folder, wherever that has gone since, or is one of many
+        batches. What was made with other settings has to be made again; what was made from another source is not this
+        batch's own.
 
         Raises UsageError if that would mix shards of several settings or sources.
         """
-        own = current = False
-        source, wanted = shown(self._settings.source).rstrip("/"), self._settings.fingerprint()
+        here = own = current = False
+        wanted = self._settings.fingerprint()
         for record in records:
             event = record.get("event")
             if event == "run":
-                own = str(record.get("source")).rstrip("/") == source
+                here = inside or _same_folder(record.get("target"), self._settings.target)
+                own = here and _same_folder(record.get("source"), self._settings.source)
                 current = own and record.get("settings") == wanted
-                if not current and "shards" in (record.get("kind"), self._settings.kind):
+                if here and not current and "shards" in (record.get("kind"), self._settings.kind):
                     raise UsageError("holds the outputs of another source, other settings or models, which tokens "
                                      "in shards are not mixed with; name another folder",
                                      self._settings.target)  # fmt: skip
-            elif event == "start":
+            elif event == "start" and here:
                 self._remember_start([(_pack(output),) for output in record.get("outputs", ())], own)
             elif own and event in ("done", "failed", "unchanged"):
                 self._remember_outcome(record, current and event != "failed")
@@ -116,9 +96,10 @@ class Plan:
             version = record.get("input_bytes"), record.get("input_stamp", ""), record.get("input_digest")
             query = "INSERT OR REPLACE INTO earlier VALUES (?, ?, ?, ?, ?, ?, ?)"
             self._database.execute(query, (name, member, target, *version, "warning" in record))
-        else:  # a shard still has what it was before, which is to be replaced
-            change = "UPDATE earlier SET size = -1" if self._settings.shard_format else "DELETE FROM earlier"
-            self._database.execute(f"{change} WHERE name = ? AND member = ?", (name, member))
+        else:  # what was there before still is, if nothing was written, and is to be replaced
+            written = "output_bytes" in record and not self._settings.shard_format
+            change = "size = -1, warned = 1, digest = NULL" if written else "size = -1"
+            self._database.execute(f"UPDATE earlier SET {change} WHERE name = ? AND member = ?", (name, member))
         query = ("UPDATE outputs SET complete = 1, bytes = coalesce(?, bytes), digest = coalesce(?, digest) "
                  "WHERE target = ?")  # fmt: skip
         self._database.execute(query, (record.get("output_bytes"), record.get("digest"), target))
@@ -134,7 +115,7 @@ class Plan:
         """Decides what to do with an input. One that was named before is not added again."""
         key = (_pack(candidate.name), _pack(candidate.member or ""))
         row = self._database.execute(
-            "SELECT target, size, stamp, digest FROM earlier WHERE name = ? AND member = ?", key
+            "SELECT target, size, stamp, digest, warned FROM earlier WHERE name = ? AND member = ?", key
         ).fetchone()
         known = row is not None and candidate.target in (None, _unpack(row[0]))
         target = _unpack(row[0]) if known else candidate.target
@@ -146,13 +127,17 @@ class Plan:
         changed = not known or (row[1], row[2]) != (candidate.size, candidate.stamp)
         own: bool | None = True
         if changed and guarded and there:
-            own = not self._decoded.holds(candidate.name, candidate.size) and self._is_own(str(target), there)
+            foreign = bool(row is None and self._maker(*key, _pack(str(target))))
+            own = not (foreign or self._decoded.holds(candidate.name, candidate.size)) and self._is_own(
+                str(target), there
+            )
         known, todo = known and own is not False, own is not False and (hashed or changed)
         output = None if target is None else _pack(target)
         free = guarded and target is not None and there is None
+        whole = guarded and known and not row[4]
         self._database.execute(
-            "INSERT OR IGNORE INTO items VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-            (*key, output, candidate.size, candidate.stamp, digest, todo, known, free, own is None),
+            "INSERT OR IGNORE INTO items VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            (*key, output, candidate.size, candidate.stamp, digest, todo, known, free, own is None, whole),
         )
 
     def refusals(self) -> Iterator[tuple[Item, HacError]]:
@@ -162,8 +147,9 @@ class Plan:
         if self._existing == REFUSE:
             query = f"SELECT {_ITEM} FROM items WHERE NOT todo AND NOT known"
             for item in map(_item, self._database.execute(query)):
-                reason = DECODED if self._decoded.holds(item.name, item.size) else EXISTS
-                yield item, OutputError(reason.format(item.target))
+                maker = self._maker(*(_pack(text or "") for text in (item.name, item.member, item.target)))
+                reason = DECODED if self._decoded.holds(item.name, item.size) else ANOTHERS if maker else EXISTS
+                yield item, OutputError(reason.format(item.target, maker))
 
     def _refuse_twins(self) -> Iterator[tuple[Item, HacError]]:
         """Of inputs with one output, all but that which has made it, or else the first by its name."""
@@ -180,6 +166,13 @@ class Plan:
                    "to get this one, give another folder, and leave that one out with --exclude")  # fmt: skip
             # it is no news of the output, which is another input's
             yield replace(item, target=""), UsageError(f"would become {item.target}, as {rival} does; {way}")
+
+    def _maker(self, name: bytes, member: bytes, target: bytes) -> str | None:
+        """The other recording that an output was made of; one that has gone to another shard is the same."""
+        query = ("SELECT CASE member WHEN x'' THEN name ELSE member END AS maker FROM earlier "
+                 "WHERE target = ? AND maker != ?")  # fmt: skip
+        row = self._database.execute(query, (target, member or name)).fetchone()
+        return _unpack(row[0]) if row else None
 
     def _is_whole(self, target: str, there: Entry | None) -> bool:
         row = self._database.execute("SELECT bytes FROM outputs WHERE target = ?", (_pack(target),)).fetchone()
@@ -255,6 +248,10 @@ class Plan:
             yield Job(tuple(map(_item, rows)), size)
 
 
+def _same_folder(recorded: object, location: str) -> bool:
+    return str(recorded).rstrip("/") == shown(location).rstrip("/")
+
+
 def _item(row: Sequence[Any]) -> Item:
-    name, target, size, stamp, member, digest, free, unsure = row
-    return Item(_unpack(name), _unpack(target), size, stamp, _unpack(member) or None, digest, bool(free), bool(unsure))
+    name, target, size, stamp, member, digest, *flags = row
+    return Item(_unpack(name), _unpack(target), size, stamp, _unpack(member) or None, digest, *map(bool, flags))

@@ -47,15 +47,26 @@ class RemoteFolder:
 
     def files(self, report: Problem, leave_out: Folder | None = None) -> Iterator[Entry]:
         skipped = leave_out._root if isinstance(leave_out, RemoteFolder) else None
-        if skipped == self._root:
-            skipped = None
-        with _as_input_error():
-            for folder, _, files in self._system.walk(self._root, detail=True):
-                if skipped is not None and f"{folder.rstrip('/')}/".startswith(f"{skipped}/"):
-                    continue
-                for base, facts in files.items():
-                    if base:  # S3 has objects that stand for folders
-                        yield _entry(posixpath.relpath(f"{folder}/{base}", self._root), facts)
+        waiting = [self._root]
+        while waiting:
+            folder = waiting.pop()
+            for facts in self._listed(folder, report):
+                path = facts["name"].rstrip("/")
+                if facts["type"] == "directory":
+                    waiting += [path] if path not in (folder, skipped) else []
+                elif path != folder:  # S3 has objects that stand for folders
+                    yield _entry(posixpath.relpath(path, self._root), facts)
+
+    def _listed(self, folder: str, report: Problem) -> list[dict[str, Any]]:
+        """What is in a folder. fsspec's own ``walk`` is silent of folders that it can't list."""
+        try:
+            listed: list[dict[str, Any]] = self._system.ls(folder, detail=True)
+            return listed
+        except FileNotFoundError:  # it has just gone
+            return []
+        except Exception as error:  # every file system has errors of its own
+            report(posixpath.relpath(folder, self._root), explain_input(error))
+            return []
 
     def find(self, name: str) -> Entry | None:
         folder, _, base = name.rpartition("/")

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from hac_cli.batch.job import COMPRESS, Job, Outcome, Settings
+from hac_cli.batch.job import COMPRESS, Counts, Job, Outcome, Settings
 from hac_cli.batch.manifest import Manifest, Record
-from hac_cli.batch.plan import Counts, Plan
+from hac_cli.batch.plan import Plan
 from hac_cli.batch.pool import Pool
 from hac_cli.batch.selection import Selection, candidates
 from hac_cli.batch.storage import open_folder
@@ -77,14 +77,21 @@ class Planned:
 
 
 def make_plan(
-    settings: Settings, selection: Selection, records: Iterator[Record], existing: str, shard_bytes: int, workers: int
+    settings: Settings,
+    selection: Selection,
+    records: Iterator[Record],
+    existing: str,
+    shard_bytes: int,
+    workers: int,
+    inside: bool = True,
 ) -> Planned:
-    """Looks at all inputs and at what ``records`` of earlier runs say. Writes nothing.
+    """Looks at all inputs and at what ``records`` of earlier runs say, from a manifest ``inside`` the target folder or
+    elsewhere. Writes nothing.
 
     Raises UsageError if shards of several settings or sources would be mixed.
     """
     plan = Plan(settings, open_folder(settings.target), existing)
-    plan.remember(records)
+    plan.remember(records, inside)
     refused: list[Outcome] = []
 
     def report(name: str, error: HacError) -> None:

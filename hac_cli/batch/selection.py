@@ -11,8 +11,7 @@ from fnmatch import fnmatchcase
 
 from hac_cli.audio.formats import RECORDINGS, without_extension
 from hac_cli.batch import manifest
-from hac_cli.batch.job import COMPRESS, SHARD_FORMATS, Settings
-from hac_cli.batch.plan import Candidate
+from hac_cli.batch.job import COMPRESS, SHARD_FORMATS, Candidate, Settings
 from hac_cli.batch.storage import Entry, Folder, Problem, is_temporary, open_folder, safe_name
 from hac_cli.errors import HacError, InputError
 
@@ -34,7 +33,7 @@ class Selection:
     passed_over: Counter[str] = field(default_factory=Counter)
 
     def takes(self, name: str, usual: frozenset[str]) -> bool:
-        if _matches(name, self.exclude):
+        if any(_matches(part, self.exclude) for part in _with_folders(name)):
             return False
         if self.include or self.names is not None:
             return not self.include or _matches(name, self.include)
@@ -44,8 +43,16 @@ class Selection:
         return extension in usual
 
 
+def _with_folders(name: str) -> Iterator[str]:
+    """A name, and those of the folders that it is in."""
+    while name:
+        yield name
+        name = posixpath.dirname(name)
+
+
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     base = posixpath.basename(name)
+    patterns = tuple(pattern.removeprefix("./").rstrip("/") for pattern in patterns)
     return any(fnmatchcase(name if "/" in pattern else base, pattern) for pattern in patterns)
 
 

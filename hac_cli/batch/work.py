@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hac_cli.batch.job import COMPRESS, EXISTS, Item, Job, Outcome, Settings
 from hac_cli.batch.storage import DISK_FULL, Folder, is_disk_full, open_folder, sha256
-from hac_cli.errors import CorruptError, HacError, OutputError, UsageError
+from hac_cli.errors import CorruptError, HacError, InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from hac_cli import Result
@@ -102,7 +102,15 @@ def _code(item: Item, settings: Settings, source: Folder, target: Folder) -> Fac
                 result = compress(path, temporary, **_coding(settings))
             else:
                 result = decompress(path, temporary, **_decoding(settings))
+            _keep_whole(item, result)
             return {**facts, **_facts(result), **_output(item, target, temporary)}
+
+
+def _keep_whole(item: Item, result: Result) -> None:
+    """Raises HacError where a part of a recording would take the place of all of it."""
+    if item.whole and (lack := result.warning or result.damage):
+        kind = CorruptError if result.damage else InputError
+        raise kind(f"{lack}; {item.target} of before, which is whole, is kept: to replace it, use -f")
 
 
 def _coding(settings: Settings) -> dict[str, Any]:
@@ -181,6 +189,7 @@ def _make_shard(job: Job, settings: Settings, source: Folder, target: Folder) ->
 
             sink = io.BytesIO()
             result = compress(path, sink, **_coding(settings))
+            _keep_whole(item, result)
             made[item.name] = tokens.from_hac(item.name, result.model, sink.getvalue())
             return {**facts, "unchanged": False, **_facts(result)}
 
@@ -230,6 +239,7 @@ def _open_shard(job: Job, settings: Settings, source: Folder, target: Folder) ->
         data = io.BytesIO(tokens.to_hac(recordings[str(item.member)]))
         with target.writing(item.target, item.free) as temporary:
             result = decompress(data, temporary, **_decoding(settings))
+            _keep_whole(item, result)
             return {**facts, **_facts(result), **_output(item, target, temporary)}
 
     return [_attempt(item, lambda item=item: decode(item)) for item in job.items]  # type: ignore[misc]

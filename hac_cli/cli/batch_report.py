@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from hac_cli.batch.job import Outcome, Settings
-    from hac_cli.batch.plan import Counts
+    from hac_cli.batch.job import Counts, Outcome, Settings
     from hac_cli.batch.run import Planned, Summary
 
 LISTED = 100

@@ -51,9 +51,10 @@ def decompress(
     input or standard output; pipes get WAV. The rate and channels of --raw must be the recording's, which
     `hac info` tells.
 
-    With --live a stream that Ctrl-C ends is kept in OUT as far as it came; the exit code is 130. One from a pipe that
-    is damaged or breaks off is heard and kept, too, as with --recover, but ends where it broke off; one whose beginning
-    was missed is heard from the next copy of its header on. A file, which is still there, takes --recover for that.
+    With --live a stream from standard input that Ctrl-C ends is kept in OUT as far as it came; the exit code is 130.
+    One from a pipe that is damaged or breaks off is heard and kept, too, as with --recover, but ends where it broke
+    off; one whose beginning was missed is heard from the next copy of its header on. A file, which is still there,
+    takes --recover for that.
 
     With --recover a damaged file gives its full length, too, with silence where it is damaged; the exit code is 5, and
     the places are named.
