@@ -33,7 +33,8 @@ NOT_AUDIO = (
 )
 GOES_ON = "goes on with another stream after {:.2f} s, which needs a file of its own"
 MORE = "goes on after the {:.2f} s of its header; if that is wrong, write it anew with sox --ignore-length"
-BEHIND = {Behind.FILE: GOES_ON, Behind.MORE: MORE}
+ANOTHER = "has a second chunk of samples, after {:.2f} s"
+BEHIND = {Behind.FILE: GOES_ON, Behind.ANOTHER: ANOTHER, Behind.MORE: MORE}
 _NO_END = 1 << 62
 """libsndfile says about 2**63 samples where it does not know."""
 _PIECE_SAMPLES = 4096

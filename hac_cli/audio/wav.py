@@ -77,10 +77,11 @@ def read_tags_behind(read_at: Callable[[int, int], bytes], position: int) -> dic
 
 class Behind(Enum):
     """What stands behind the chunk of samples: chunks of a kind that is left alone or nothing, another file, as ``cat``
-    joins them, or more samples: another chunk of them, or what can be no chunk."""
+    joins them, another chunk of samples, or what can be no chunk, such as samples that the header knows nothing of."""
 
     CHUNKS = auto()
     FILE = auto()
+    ANOTHER = auto()
     MORE = auto()
 
 
@@ -94,7 +95,7 @@ def what_follows(read: Callable[[int], bytes], position: int) -> Behind:
             return Behind.FILE if head[:4] in _MAGICS else Behind.CHUNKS
         chunk_id, size = struct.unpack("<4sI", head)
         if chunk_id == b"data" and size:
-            return Behind.MORE
+            return Behind.ANOTHER
         if number == 0 and not (chunk_id.isascii() and chunk_id.decode("ascii").isprintable()):
             return Behind.MORE if is_much(read) else Behind.CHUNKS
         there = _skipped(read, size + size % 2)

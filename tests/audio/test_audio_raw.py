@@ -57,3 +57,15 @@ def test_a_header_is_no_sound(format: str) -> None:
     soundfile.write(stream, speechlike(1, 0.2).T, 8000, format=format)
     with pytest.raises(InputError, match="leave out --raw"):
         read_all(AudioReader(io.BytesIO(stream.getvalue()), raw=RawFormat.parse("8000:1:s16")))
+
+
+def test_raw_pcm_that_is_cut_off_meanwhile_tells(tmp_path: Path) -> None:
+    path = tmp_path / "a.raw"
+    path.write_bytes(bytes(2 * 240_000))
+    reader = AudioReader(path, raw=RawFormat(24_000, 1))
+    blocks = iter(reader)
+    next(blocks)
+    with path.open("rb+") as file:
+        file.truncate(2 * 120_000)
+    assert sum(block.shape[1] for block in blocks) < 120_000
+    assert reader.truncated == "ends after 5.00 s of 10.00 s that were there before"

@@ -213,3 +213,13 @@ def test_a_writer_that_passes_4_gib_makes_rf64(tmp_path: Path, monkeypatch: pyte
         assert file.read(4) == b"RF64"
         file.seek(0)
         assert read_wav_header(file.read).data_size == 3 * 2**31
+
+
+def test_another_chunk_of_samples_is_told_where_it_is_left_out(tmp_path: Path) -> None:
+    for between in (b"", chunk(b"LIST", b"adtl")):
+        content = wav_file(MONO_FORMAT, chunk(b"data", TONE_BYTES), between, chunk(b"data", TONE_BYTES))
+        (tmp_path / "a.wav").write_bytes(content)
+        for source in (tmp_path / "a.wav", io.BytesIO(content)):
+            audio, reader = read_all(source)
+            np.testing.assert_array_equal(audio, TONE_READ)
+            assert reader.truncated == "has a second chunk of samples, after 0.04 s"

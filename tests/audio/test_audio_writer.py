@@ -196,3 +196,15 @@ def test_aiff_refuses_what_its_header_cannot_tell(tmp_path: Path, monkeypatch: p
     writer.write(RAMP[:, :1000])
     with pytest.raises(OutputError, match="AIFF can't hold 4 GiB"):
         writer.write(RAMP[:, :1])
+
+
+@pytest.mark.parametrize("extension", [".flac", ".ogg", ".opus", ".aiff", ".caf", ".mp3", ".wav"])
+def test_long_tags_make_no_file_that_can_not_be_read(tmp_path: Path, extension: str) -> None:
+    tags = {"title": "Talk", "artist": "x" * 4000, "comment": "word " * 12_000}
+    path = tmp_path / f"talk{extension}"
+    with AudioWriter(path, 24_000, 1, samples=4_800, tags=tags) as writer:
+        writer.write(np.zeros((1, 4_800), np.float32))
+    with AudioReader(path) as reader:
+        assert sum(block.shape[1] for block in reader) >= 4_800
+        assert reader.tags["title"] == "Talk"
+        assert reader.tags.get("comment", "") in (tags["comment"], "")
