@@ -13,8 +13,7 @@ from hac_cli.losses.level import level_loss
 from hac_cli.losses.lines import LinesLoss
 from hac_cli.losses.loudness import LoudnessLoss
 from hac_cli.losses.spectral import SpectralLoss, waveform_loss
-from hac_cli.losses.whisper import WhisperLoss, WordsLoss
-from hac_cli.losses.whisper_network import find_checkpoint, load_decoder, load_encoder
+from hac_cli.losses.whisper import WhisperLoss, find_checkpoint, load_encoder
 from hac_cli.model.quantizer import commitment, entropy_gap
 from hac_cli.train.recipe import Recipe
 
@@ -32,6 +31,9 @@ SIGNAL: dict[str, Callable[[Recipe], Distance]] = {
     "level": lambda recipe: level_loss,
     "colour": lambda recipe: ColourLoss(recipe.model.sample_rate),
     "lines": lambda recipe: LinesLoss(recipe.model.sample_rate),
+    "whisper": lambda recipe: WhisperLoss(
+        load_encoder(find_checkpoint(recipe.whisper.checkpoint)), recipe.model.sample_rate
+    ),
 }  # fmt: skip
 LATENT: dict[str, Callable[[Tensor], Tensor]] = {"entropy": entropy_gap, "commitment": commitment}
 
@@ -48,29 +50,18 @@ class Objective:
     """
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
-        self.weights, self.part = recipe.losses, recipe.whisper.part
-        made = {name: make(recipe) for name, make in SIGNAL.items() if getattr(self.weights, name)}
+        weights = recipe.losses
+        made = {name: make(recipe) for name, make in SIGNAL.items() if getattr(weights, name)}
         self.signal = {name: term.to(device) if isinstance(term, nn.Module) else term for name, term in made.items()}
-        self.latent = {name: term for name, term in LATENT.items() if getattr(self.weights, name)}
-        self.whisper: WhisperLoss | None = None
-        self.words: WordsLoss | None = None
-        if self.weights.whisper or self.weights.words:
-            checkpoint = find_checkpoint(recipe.whisper.checkpoint)
-            self.whisper = WhisperLoss(load_encoder(checkpoint), recipe.model.sample_rate).to(device)
-            self.words = WordsLoss(load_decoder(checkpoint)).to(device) if self.weights.words else None
+        self.latent = {name: term for name, term in LATENT.items() if getattr(weights, name)}
+        self.part = recipe.whisper.part
 
     def signal_terms(self, output: Tensor, target: Tensor) -> Terms:
         """Of signals ``[B, T]`` at the target's level (``normalize_level``)."""
-        terms = {name: term(output, target) for name, term in self.signal.items()}
-        if self.whisper is not None:
-            few = heard(output, self.part)
-            with torch.no_grad():
-                wanted = self.whisper.features(target[few])
-            features = self.whisper.features(output[few])
-            if self.weights.whisper:
-                terms["whisper"] = self.whisper(features, wanted)
-            if self.words is not None:
-                terms["words"] = self.words(features[-1], wanted[-1])
+        terms = {}
+        for name, term in self.signal.items():
+            clips = heard(output, self.part) if name == "whisper" else slice(None)
+            terms[name] = term(output[clips], target[clips])
         return terms
 
     def latent_terms(self, latents: Tensor) -> Terms:

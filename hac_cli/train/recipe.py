@@ -35,7 +35,6 @@ class LossWeights:
     colour: float = 0.0
     lines: float = 0.0
     whisper: float = 0.0
-    words: float = 0.0
     adversarial: float = 0.0
     features: float = 0.0
     entropy: float = 0.3

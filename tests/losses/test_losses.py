@@ -16,15 +16,7 @@ from hac_cli.losses.loudness import LoudnessLoss, bark_bands
 from hac_cli.losses.pqmf import PQMF
 from hac_cli.losses.resample import Resample
 from hac_cli.losses.spectral import SpectralLoss, mel_filters, normalize_level, waveform_loss
-from hac_cli.losses.whisper import WhisperLoss, WordsLoss
-from hac_cli.losses.whisper_network import (
-    NO_TIMESTAMPS,
-    START,
-    WhisperDecoder,
-    WhisperEncoder,
-    load_decoder,
-    load_encoder,
-)
+from hac_cli.losses.whisper import WhisperEncoder, WhisperLoss, load_encoder
 
 SMALL = DiscriminatorShape(
     windows=(128, 256), channels=(4, 4), strides=(4, 2), dilations=(1, 2),
@@ -40,17 +32,6 @@ def discriminators() -> Discriminators:
 def whisper_loss() -> WhisperLoss:
     torch.manual_seed(4)
     return WhisperLoss(WhisperEncoder(mels=20, width=16, heads=2, layers=2, positions=50)).requires_grad_(False)
-
-
-def whisper_side(y, x):
-    whisper = whisper_loss().to(y.dtype)
-    return whisper(whisper.features(y), whisper.features(x))
-
-
-def words_side(y, x):
-    whisper = whisper_loss().to(y.dtype)
-    words = WordsLoss(WhisperDecoder(NO_TIMESTAMPS + 1, 16, 2, 1, 50)).requires_grad_(False).to(y.dtype)
-    return words(whisper.features(y)[-1], whisper.features(x)[-1])
 
 
 def generator_side(kind):
@@ -71,10 +52,9 @@ DISTANCES = {
     "envelope": lambda: lambda y, x: EnvelopeLoss().to(y.dtype)(y, x),
     "loudness": lambda: lambda y, x: LoudnessLoss().to(y.dtype)(y, x),
     "features": feature_side,
-    "whisper": lambda: whisper_side,
+    "whisper": lambda: lambda y, x: whisper_loss().to(y.dtype)(y, x),
 }
 LOSSES = DISTANCES | {
-    "words": lambda: words_side,
     "level": lambda: level_loss,
     "colour": lambda: lambda y, x: ColourLoss().to(y.dtype)(y, x),
     "lines": lambda: lambda y, x: LinesLoss().to(y.dtype)(y, x),
@@ -94,12 +74,6 @@ def test_a_distance_is_zero_at_identity_and_grows_with_the_error(name):
     loss = DISTANCES[name]()
     assert loss(x, x).item() == pytest.approx(0, abs=1e-6)
     assert 0 <= loss(x + 0.01 * noise, x) <= loss(x + 0.3 * noise, x) < loss(x + 0.6 * noise, x) < loss(noise, x)
-
-
-def test_what_sounds_the_same_says_the_same_words():
-    x, noise = signals(torch.double)
-    assert words_side(x, x).item() == pytest.approx(0, abs=1e-12)
-    assert words_side(x + 0.1 * noise, x) > 1e-8
 
 
 def test_level_is_what_the_gain_of_loud_passages_is():
@@ -300,8 +274,6 @@ def test_a_file_that_is_no_whisper_model_is_refused(tmp_path):
     (tmp_path / "model.bin").write_bytes(b"\x06\0\0\0junk")
     with pytest.raises(ModelError, match="not a CTranslate2 model"):
         load_encoder(tmp_path / "model.bin")
-    with pytest.raises(ModelError, match="not a CTranslate2 model"):
-        load_decoder(tmp_path / "model.bin")
 
 
 @pytest.mark.slow
@@ -314,7 +286,7 @@ def test_whisper_features_are_those_of_faster_whisper():
     import soxr
     from faster_whisper.feature_extractor import FeatureExtractor
 
-    from hac_cli.losses.whisper_network import LogMel, find_checkpoint
+    from hac_cli.losses.whisper import LogMel, find_checkpoint
 
     speech, sample_rate = soundfile.read(Path(__file__).parents[2] / "samples" / "speech.wav", dtype="float32")
     audio = np.zeros(480_000, np.float32)
@@ -331,15 +303,6 @@ def test_whisper_features_are_those_of_faster_whisper():
         found = load_encoder(path)(torch.from_numpy(theirs[None]))[-1].numpy()
     assert found.shape == expected.shape == (1, 1500, 384)
     np.testing.assert_allclose(found, expected, atol=5e-3)
-
-    prompt = [[START, NO_TIMESTAMPS]]
-    (heard,) = model.generate(ctranslate2.StorageView.from_array(expected), prompt, beam_size=1, max_length=16,
-                              suppress_tokens=[], return_scores=True)  # fmt: skip
-    words = WordsLoss(load_decoder(path), count=len(heard.sequences_ids[0]))
-    tokens, logits = words.transcript(torch.from_numpy(expected))
-    assert tokens[0, 2:].tolist() == heard.sequences_ids[0]
-    score = logits[0].log_softmax(-1).gather(1, tokens[0, 2:, None]).mean().item()
-    assert score == pytest.approx(heard.scores[0], abs=0.02)
 
 
 def test_the_envelope_loss_hears_modulation_and_neither_level_nor_phase():

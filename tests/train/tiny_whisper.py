@@ -8,21 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from hac_cli.losses.ctranslate2 import TYPES
-from hac_cli.losses.whisper_network import NAMES, VOCABULARY, WhisperDecoder, WhisperEncoder
+from hac_cli.losses.whisper import WhisperEncoder, _source
 
 MELS, WIDTH, HEADS, LAYERS, POSITIONS = 20, 16, 2, 1, 50
 
 
-def write_whisper(path: Path, vocabulary: int = VOCABULARY, kind: type = np.float16) -> Path:
-    """Random weights, all of one type."""
+def write_whisper(path: Path, kind: type = np.float16) -> Path:
+    """An encoder of random weights, all of one type."""
     random = np.random.default_rng(0)
-    halves = {"encoder": WhisperEncoder(MELS, WIDTH, HEADS, LAYERS, POSITIONS),
-              "decoder": WhisperDecoder(vocabulary, WIDTH, HEADS, LAYERS, POSITIONS)}  # fmt: skip
-    arrays = {f"{half}/num_heads": np.array(HEADS, np.int16) for half in halves}
-    for half, module in halves.items():
-        for name, value in module.state_dict().items():
-            array = random.standard_normal(tuple(value.shape)) / WIDTH**0.5
-            arrays[f"{half}/{_in_file(name)}"] = array.astype(kind)
+    arrays = {"encoder/num_heads": np.array(HEADS, np.int16)}
+    for name, value in WhisperEncoder(MELS, WIDTH, HEADS, LAYERS, POSITIONS).state_dict().items():
+        arrays[_source(name)] = (random.standard_normal(tuple(value.shape)) / WIDTH**0.5).astype(kind)
     with path.open("wb") as file:
         file.write(struct.pack("<I", 6) + _text("WhisperSpec") + struct.pack("<II", 3, len(arrays)))
         for name, array in arrays.items():
@@ -34,12 +30,3 @@ def write_whisper(path: Path, vocabulary: int = VOCABULARY, kind: type = np.floa
 
 def _text(text: str) -> bytes:
     return struct.pack("<H", len(text) + 1) + text.encode() + b"\0"
-
-
-def _in_file(name: str) -> str:
-    if name == "positions":
-        return "position_encodings/encodings"
-    *layer, part, kind = name.split(".")
-    if "norm" in part:
-        kind = {"weight": "gamma", "bias": "beta"}[kind]
-    return "/".join([*(f"layer_{number}" for number in layer[1:]), NAMES[part], kind])
