@@ -87,6 +87,7 @@ class Trainer:
         try:
             self._run(journal, save_every, log_every)
         finally:
+            self._batches = None  # whoever draws them ahead ends now, and not, as they heed no signal, never
             if journal:
                 journal.close()
             for number, handler in handlers.items():

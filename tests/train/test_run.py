@@ -1,6 +1,7 @@
 """Training on a small network: that it learns, stops, resumes, evaluates, and refuses what it should."""
 
 import json
+import multiprocessing
 import shutil
 from dataclasses import replace
 from importlib.util import find_spec
@@ -36,6 +37,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(recipe, workers, corpus, tmp_
     first = make_trainer(corpus, tmp_path / "parts", recipe, workers=workers)
     stop_after(first, 3)
     first.run(quiet=True)
+    assert not multiprocessing.active_children()
     assert [line["step"] for line in lines(tmp_path / "parts" / "log.jsonl")] == [3]  # nothing that was seen is lost
     second = make_trainer(corpus, tmp_path / "parts", recipe, workers=workers)
     second.resume()
