@@ -59,6 +59,15 @@ def replacing(target: str, settle: Callable[[Path, Path], object] = os.replace) 
         raise
 
 
+def is_temporary(name: str) -> bool:
+    """Whether it is the name of an output that is not complete: of a batch, of a command for a single file, or of a
+    run."""
+    import re
+
+    base = name.rpartition("/")[2]
+    return re.fullmatch(r"\.hac-(.*\.part|[0-9a-f]{8}(\..*)?)", base, re.DOTALL) is not None
+
+
 def has_a_name(target: str) -> bool:
     """Whether a target that is there is a file that another can take the place of: not a pipe, and not one that was
     deleted, which ``/dev/fd`` still leads to."""

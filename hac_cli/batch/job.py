@@ -9,8 +9,8 @@ COMPRESS = "compress"
 DECOMPRESS = "decompress"
 SHARD_FORMATS = ("npz", "parquet", "jsonl")
 EXISTS = "its output {} exists, and isn't this batch's own; overwrite it with -f, or leave it with --skip-existing"
-ANOTHERS = ("its output {} was made of {}, which isn't here any more; move that elsewhere, overwrite it with -f, or "
-            "leave it with --skip-existing")  # fmt: skip
+ANOTHERS = ("its output {} was made of {}, which isn't among these inputs; move that elsewhere, overwrite it with -f, "
+            "or leave it with --skip-existing")  # fmt: skip
 
 
 @dataclass(frozen=True)

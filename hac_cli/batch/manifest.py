@@ -44,6 +44,11 @@ def is_manifest(path: str | os.PathLike[str]) -> bool:
     return False
 
 
+def same_folder(recorded: object, location: str) -> bool:
+    """Whether a record means this folder."""
+    return str(recorded).rstrip("/") == shown(location).rstrip("/")
+
+
 class Manifest:
     """A manifest that is open for appending, locked against other batches.
 

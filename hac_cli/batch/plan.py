@@ -16,9 +16,9 @@ from typing import Any
 
 from hac_cli.batch.decoded import DECODED, Decoded
 from hac_cli.batch.job import ANOTHERS, EXISTS, Candidate, Counts, Item, Job, Settings
-from hac_cli.batch.manifest import Record
+from hac_cli.batch.manifest import Record, same_folder
 from hac_cli.batch.storage import Entry, Folder
-from hac_cli.errors import HacError, OutputError, UsageError, shown
+from hac_cli.errors import HacError, OutputError, UsageError
 
 REFUSE, SKIP, OVERWRITE = "refuse", "skip", "overwrite"
 """What to do with an output that exists and that no run of this batch has made."""
@@ -29,8 +29,7 @@ _pack, _unpack = os.fsencode, os.fsdecode  # names, which need not be UTF-8, for
 _ITEM = "name, target, size, stamp, member, digest, free, unsure, whole"
 _TABLES = """
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
-CREATE TABLE earlier (name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT,
-                      warned INT, PRIMARY KEY (name, member)) WITHOUT ROWID;
+CREATE TABLE earlier (name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT, warned INT);
 CREATE TABLE outputs (target BLOB PRIMARY KEY, bytes INT, digest TEXT, complete INT) WITHOUT ROWID;
 CREATE TABLE items (id INTEGER PRIMARY KEY, name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT,
                     todo INT, known INT, free INT, unsure INT, whole INT, job INT);
@@ -50,9 +49,9 @@ class Plan:
         self._database = sqlite3.connect("")  # a private file that goes when it is closed
         self._database.executescript(_TABLES)
         self._decoded = Decoded(self._database, settings)
-        if settings.shard_format is None:
-            # what an output was made from is what has made it last
-            self._database.execute("CREATE UNIQUE INDEX one_output ON earlier (target)")
+        # what an output was made of is what has made it last; a recording is in one shard
+        key = "name, member" if settings.shard_format else "target"
+        self._database.execute(f"CREATE UNIQUE INDEX last ON earlier ({key})")
 
     def close(self) -> None:
         self._database.close()
@@ -71,8 +70,8 @@ class Plan:
         for record in records:
             event = record.get("event")
             if event == "run":
-                here = inside or _same_folder(record.get("target"), self._settings.target)
-                own = here and _same_folder(record.get("source"), self._settings.source)
+                here = inside or same_folder(record.get("target"), self._settings.target)
+                own = here and same_folder(record.get("source"), self._settings.source)
                 current = own and record.get("settings") == wanted
                 if here and not current and "shards" in (record.get("kind"), self._settings.kind):
                     raise UsageError("holds the outputs of another source, other settings or models, which tokens "
@@ -81,7 +80,7 @@ class Plan:
             elif event == "start" and here:
                 self._remember_start([(_pack(output),) for output in record.get("outputs", ())], own)
             elif own and event in ("done", "failed", "unchanged"):
-                self._remember_outcome(record, current and event != "failed")
+                self._remember_outcome(record, current)
 
     def _remember_start(self, targets: list[tuple[bytes]], own: bool) -> None:
         if own:
@@ -90,19 +89,23 @@ class Plan:
             query = "DELETE FROM outputs WHERE target = ?"
         self._database.executemany(query, targets)
 
-    def _remember_outcome(self, record: Record, good: bool) -> None:
-        name, member, target = (_pack(record.get(key) or "") for key in ("input", "member", "output"))
-        if good:
-            version = record.get("input_bytes"), record.get("input_stamp", ""), record.get("input_digest")
-            query = "INSERT OR REPLACE INTO earlier VALUES (?, ?, ?, ?, ?, ?, ?)"
-            self._database.execute(query, (name, member, target, *version, "warning" in record))
-        else:  # what was there before still is, if nothing was written, and is to be replaced
+    def _remember_outcome(self, record: Record, current: bool) -> None:
+        key = tuple(_pack(record.get(field) or "") for field in ("input", "member", "output"))
+        size, stamp = record.get("input_bytes") if current else -1, record.get("input_stamp", "")  # -1: to be replaced
+        if record["event"] == "done":
+            facts = size, stamp, record.get("input_digest") if current else None, "warning" in record
+            self._database.execute("INSERT OR REPLACE INTO earlier VALUES (?, ?, ?, ?, ?, ?, ?)", (*key, *facts))
+        elif record["event"] == "unchanged":  # what it was made of, and with which warning, stays
+            self._update("size = ?, stamp = ?", size, stamp, *key)
+        else:  # what was there before still is, if nothing was written
             written = "output_bytes" in record and not self._settings.shard_format
-            change = "size = -1, warned = 1, digest = NULL" if written else "size = -1"
-            self._database.execute(f"UPDATE earlier SET {change} WHERE name = ? AND member = ?", (name, member))
+            self._update("size = -1, warned = 1, digest = NULL" if written else "size = -1", *key)
         query = ("UPDATE outputs SET complete = 1, bytes = coalesce(?, bytes), digest = coalesce(?, digest) "
                  "WHERE target = ?")  # fmt: skip
-        self._database.execute(query, (record.get("output_bytes"), record.get("digest"), target))
+        self._database.execute(query, (record.get("output_bytes"), record.get("digest"), key[2]))
+
+    def _update(self, change: str, *values: Any) -> None:
+        self._database.execute(f"UPDATE earlier SET {change} WHERE name = ? AND member = ? AND target = ?", values)
 
     def interrupted(self) -> list[tuple[str, bool]]:
         """Outputs that a run has begun and said no more of, and whether an earlier one had completed them."""
@@ -114,10 +117,10 @@ class Plan:
     def add(self, candidate: Candidate) -> None:
         """Decides what to do with an input. One that was named before is not added again."""
         key = (_pack(candidate.name), _pack(candidate.member or ""))
-        row = self._database.execute(
-            "SELECT target, size, stamp, digest, warned FROM earlier WHERE name = ? AND member = ?", key
-        ).fetchone()
-        known = row is not None and candidate.target in (None, _unpack(row[0]))
+        wanted = () if candidate.target is None else (_pack(candidate.target),)
+        query = "SELECT target, size, stamp, digest, warned FROM earlier WHERE name = ? AND member = ?"
+        row = self._database.execute(query + " AND target = ?" * len(wanted), (*key, *wanted)).fetchone()
+        known = row is not None
         target = _unpack(row[0]) if known else candidate.target
         guarded = self._existing != OVERWRITE
         there = self._target.find(target) if target is not None and (known or guarded) else None
@@ -128,9 +131,8 @@ class Plan:
         own: bool | None = True
         if changed and guarded and there:
             foreign = bool(row is None and self._maker(*key, _pack(str(target))))
-            own = not (foreign or self._decoded.holds(candidate.name, candidate.size)) and self._is_own(
-                str(target), there
-            )
+            foreign = foreign or self._decoded.holds(candidate.name, candidate.size)
+            own = not foreign and self._is_own(str(target), there)
         known, todo = known and own is not False, own is not False and (hashed or changed)
         output = None if target is None else _pack(target)
         free = guarded and target is not None and there is None
@@ -211,7 +213,9 @@ class Plan:
         inputs, size, jobs = self._database.execute(query).fetchone()
         query = "SELECT count(*) FROM items WHERE NOT todo AND known = ?"
         others, done = (self._database.execute(query, (known,)).fetchone()[0] for known in (False, True))
-        query = "SELECT count(*) FROM items JOIN earlier USING (name, member) WHERE NOT todo AND known AND warned"
+        query = (
+            "SELECT count(*) FROM items JOIN earlier USING (name, member, target) WHERE known AND NOT todo AND warned"
+        )
         warned = self._database.execute(query).fetchone()[0]
         return Counts(inputs, size, jobs, done, warned, others if self._existing == SKIP else 0)
 
@@ -246,10 +250,6 @@ class Plan:
         for job, size in self._database.execute(order):
             rows = self._database.execute(query, (job,)).fetchall()
             yield Job(tuple(map(_item, rows)), size)
-
-
-def _same_folder(recorded: object, location: str) -> bool:
-    return str(recorded).rstrip("/") == shown(location).rstrip("/")
 
 
 def _item(row: Sequence[Any]) -> Item:

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from hac_cli import outputs
 from hac_cli.audio.formats import RECORDINGS, without_extension
 from hac_cli.batch import manifest
 from hac_cli.batch.job import COMPRESS, SHARD_FORMATS, Candidate, Settings
-from hac_cli.batch.storage import Entry, Folder, Problem, is_temporary, open_folder, safe_name
+from hac_cli.batch.storage import Entry, Folder, Problem, open_folder, safe_name
 from hac_cli.errors import HacError, InputError
 
 CODED = frozenset({".hac", *(f".{name}" for name in SHARD_FORMATS)})
@@ -32,8 +33,12 @@ class Selection:
     names: Iterable[str] | None = None
     passed_over: Counter[str] = field(default_factory=Counter)
 
+    def leaves_out(self, name: str) -> bool:
+        """Whether it is to be left out, or a folder that it is in."""
+        return any(_matches(part, self.exclude) for part in _with_folders(name))
+
     def takes(self, name: str, usual: frozenset[str]) -> bool:
-        if any(_matches(part, self.exclude) for part in _with_folders(name)):
+        if self.leaves_out(name):
             return False
         if self.include or self.names is not None:
             return not self.include or _matches(name, self.include)
@@ -64,7 +69,7 @@ def candidates(settings: Settings, selection: Selection, report: Problem) -> Ite
     source, target = open_folder(settings.source), open_folder(settings.target)
     for entry in _entries(source, target, selection, report):
         base = posixpath.basename(entry.name)
-        if base == manifest.NAME or is_temporary(base):
+        if base == manifest.NAME or outputs.is_temporary(base):
             continue
         if selection.takes(entry.name, RECORDINGS if settings.command == COMPRESS else CODED):
             yield from _outputs(settings, selection, source, entry, report)
@@ -106,13 +111,14 @@ def _outputs(
             report(entry.name, error)
             return
         for member in members:
-            if _matches(member, selection.exclude):
-                continue
             try:
-                target = without_extension(safe_name(member)) + settings.extension
+                name = safe_name(member)
             except HacError as error:
                 report(entry.name, error)
                 continue
+            if selection.leaves_out(name):
+                continue
+            target = without_extension(name) + settings.extension
             yield Candidate(entry.name, entry.size // len(members), entry.stamp, target, member)
     else:
         yield Candidate(entry.name, entry.size, entry.stamp, f"{stem}{settings.extension}")

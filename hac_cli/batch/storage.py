@@ -7,7 +7,6 @@ import errno
 import functools
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -158,7 +157,7 @@ class LocalFolder:
 
     def sweep(self) -> None:
         for entry in self.files(lambda *_: None):
-            if is_temporary(entry.name):
+            if outputs.is_temporary(entry.name):
                 with contextlib.suppress(OSError):
                     Path(self._path(entry.name)).unlink()
 
@@ -185,12 +184,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself; reading it will tell
         return False
-
-
-def is_temporary(name: str) -> bool:
-    """Whether it is the name of an output that is not complete, of a batch or of a command for a single file."""
-    base = name.rpartition("/")[2]
-    return re.fullmatch(r"\.hac-(.*\.part|[0-9a-f]{8}(\..*)?)", base, re.DOTALL) is not None
 
 
 def _prefix(name: str) -> str:

@@ -37,7 +37,7 @@ def batch_options(command: Command) -> Command:
                      help="Worker processes; as many as cores if not given."),
         click.option("--include", metavar="GLOB", multiple=True,
                      help="Only these, such as '*.wav' or 'talks/*'; may be repeated."),
-        click.option("--exclude", metavar="GLOB", multiple=True, help="Not these; may be repeated."),
+        click.option("--exclude", metavar="GLOB", multiple=True, help="Not these files or folders; may be repeated."),
         click.option("--files-from", metavar="FILE", type=FILE,
                      help="Only the files of SRC that stand in FILE, one a line; - is standard input."),
         click.option("-0", "--null", is_flag=True, help="Names in --files-from end in a zero byte, not in a new line."),

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hac_cli import outputs
 from hac_cli.errors import ModelError, UsageError
 from hac_cli.model.config import ModelConfig
 from hac_cli.model.network import Codec
@@ -122,7 +123,7 @@ class Trainer:
             if now - saved > save_every:
                 self.save()
                 saved = now
-            if schedule.elapsed - evaluated > 60 * self.recipe.evaluation.minutes:
+            if self.evaluation and schedule.elapsed - evaluated > 60 * self.recipe.evaluation.minutes:
                 self.save()  # first: judges may fail
                 self.evaluate(journal)
                 saved, evaluated = now, schedule.elapsed
@@ -173,6 +174,8 @@ class Trainer:
         """Goes on exactly where the run's checkpoint was saved. Raises ModelError if it is of another network,
         UsageError if nothing is left of the budget."""
         state = checkpoint.load(self.checkpoint_path)
+        for path in filter(outputs.is_temporary, map(str, self.folder.iterdir())):  # of a run that was killed
+            Path(path).unlink()
         try:
             self.learner.load_state_dict(state)
         except ModelError as error:

@@ -85,13 +85,56 @@ def test_the_last_copy_of_a_recording_is_kept(folder, call):
     write_talk(folder / "in" / "rec.flac", 5_000)
     for _ in range(2):
         code, _, errors = call(*COMPRESS, "in", "out")
-        assert code == 1 and "rec.flac: its output rec.hac was made of rec.wav, which isn't here any more" in errors
+        assert (
+            code == 1 and "rec.flac: its output rec.hac was made of rec.wav, which isn't among these inputs" in errors
+        )
         assert (folder / "out" / "rec.hac").read_bytes() == copy
     assert call(*COMPRESS, "in", "out", "--skip-existing")[0] == 0
     assert (folder / "out" / "rec.hac").read_bytes() == copy
     assert call(*COMPRESS, "in", "out", "-f")[0] == 0
     assert (folder / "out" / "rec.hac").read_bytes() != copy
     assert call(*COMPRESS, "in", "out")[0] == 0  # it is this one's now
+
+
+@pytest.mark.parametrize("other", [("--mono",), ("--no-metadata",)])
+def test_other_settings_are_no_reason_to_lose_anything(other, folder, call):
+    talk = write_talk(folder / "in" / "talk.wav", 8_000, 2)
+    first = write_talk(folder / "in" / "rec.wav")
+    assert call(*COMPRESS, "in", "out")[0] == 0
+    whole, copy = ((folder / "out" / f"{name}.hac").read_bytes() for name in ("talk", "rec"))
+    talk.write_bytes(talk.read_bytes()[:-2_000])
+    first.unlink()
+    write_talk(folder / "in" / "rec.flac", 5_000)
+    for _ in range(2):
+        errors = call(*COMPRESS, *other, "in", "out")[2]
+        assert "which is whole, is kept" in errors and "was made of rec.wav" in errors
+        assert (folder / "out" / "talk.hac").read_bytes() == whole
+        assert (folder / "out" / "rec.hac").read_bytes() == copy
+
+
+def test_outputs_of_several_formats_are_told_apart(folder, call):
+    (folder / "in").mkdir()
+    coded = make_hac(folder / "in" / "talk.hac", samples=31_000)
+    for format in ("wav", "flac"):
+        assert call(*DECOMPRESS, "--format", format, "in", "out")[0] == 0
+    whole = (folder / "out" / "talk.wav").read_bytes()
+    assert "1 done before" in call("batch", "decompress", "-n", "in", "out")[2]
+    hurt = bytearray(coded.read_bytes())
+    hurt[44 + 80 + 20] ^= 1
+    coded.write_bytes(hurt)
+    for format in ("flac", "wav"):
+        errors = call(*DECOMPRESS, "--recover", "--format", format, "in", "out")[2]
+        assert f"talk.{format} of before, which is whole, is kept" in errors
+    assert (folder / "out" / "talk.wav").read_bytes() == whole
+
+
+def test_a_part_is_known_as_one_whatever_was_unchanged_since(folder, call):
+    talk = write_talk(folder / "in" / "talk.wav", 8_000)
+    data = talk.read_bytes()
+    for size in (4_000, 4_000, 9_000):
+        talk.write_bytes(data[:size])
+        errors = call(*COMPRESS, "--hash", "in", "out")[2]
+    assert "it was coded as far as it goes" in errors
 
 
 def test_a_folder_of_others_that_can_not_be_listed_is_told(folder, call, monkeypatch):
@@ -121,3 +164,6 @@ def test_a_folder_may_be_left_out(pattern, folder, call):
         {"deep/er/talk.wav"} if "private" in pattern else {"private/talk.wav", "private/more/talk.wav"}
     )
     assert {line.partition(" -> ")[0] for line in output.splitlines()} == left
+    assert call(*COMPRESS, "--to", "npz", "in", "shards")[0] == 0
+    output = call("batch", "decompress", "-n", "shards", "back", "--exclude", pattern)[1]
+    assert {line.rpartition(" -> ")[2] for line in output.splitlines()} == left

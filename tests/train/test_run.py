@@ -90,6 +90,22 @@ def test_a_judge_that_fails_costs_no_weights(corpus, tmp_path):
     assert checkpoint.load(trainer.checkpoint_path)["step"] == 1
 
 
+def test_without_evaluation_nothing_is_saved_for_it(corpus, tmp_path, monkeypatch):
+    trainer = make_trainer(corpus, tmp_path, replace(RECIPE, evaluation=replace(RECIPE.evaluation, minutes=0)))
+    steps = []
+    monkeypatch.setattr(trainer, "save", lambda: steps.append(trainer.schedule.step))
+    trainer.run(quiet=True)
+    assert steps == [6]
+
+
+def test_what_a_killed_run_was_writing_goes(corpus, tmp_path):
+    trainer = make_trainer(corpus, tmp_path)
+    trainer.save()
+    (tmp_path / ".hac-6521ddf5.pt").write_bytes(b"half a checkpoint")
+    make_trainer(corpus, tmp_path).resume()
+    assert sorted(path.suffix for path in tmp_path.iterdir() if path.is_file()) == [".pt"]
+
+
 def test_whoever_writes_beside_a_checkpoint_leaves_it_alone(corpus, tmp_path):
     trainer = make_trainer(corpus, tmp_path)
     trainer.save()
