@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from hac_cli.errors import ModelError
@@ -134,7 +134,8 @@ def save_release(model: Codec, path: Path, metadata: dict[str, str]) -> None:
         "format": "hac-weights-1",
         "tensors_sha256": _digest(tensors),
     }
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, about | metadata)
+    # safetensors' save_file makes files that nobody else may read
+    path.write_bytes(save({name: tensor.contiguous() for name, tensor in tensors.items()}, about | metadata))
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from hac_cli import outputs
 from hac_cli.errors import ModelError, OutputError
@@ -26,7 +25,7 @@ def replaced(path: Path) -> Iterator[Path]:
     try:
         with outputs.replacing(str(path)) as partial:
             yield Path(partial)
-    except (OSError, RuntimeError, SafetensorError) as error:  # neither writer has an OSError for a full disk
+    except (OSError, RuntimeError) as error:  # torch has no OSError for a full disk
         raise OutputError(f"can't be written, what was there is kept: {error}", str(path)) from error
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from hac_cli.errors import ModelError, OutputError, UsageError
 from hac_cli.model.network import Codec
@@ -59,7 +59,7 @@ def export(
     if state["adversary"]:
         found = state["adversary"]["discriminators"].items()
         with checkpoint.replaced(judges) as partial:
-            save_file({name: value.to(torch.bfloat16) for name, value in found}, partial)
+            partial.write_bytes(save({name: value.to(torch.bfloat16) for name, value in found}))
     else:
         judges.unlink(missing_ok=True)  # of other weights
     return hashlib.sha256(target.read_bytes()).hexdigest()

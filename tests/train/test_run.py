@@ -387,6 +387,7 @@ def test_a_checkpoint_becomes_weights_with_their_story(folder, corpus, tmp_path)
     assert said.exit_code == 0 and "sha256" in said.output
     assert (metadata["steps"], metadata["data"], metadata["licence"]) == ("6", "noise", "free")
     assert load_file_release(plain).config == TINY
+    assert plain.stat().st_mode == run.checkpoint_path.stat().st_mode  # as any new file
     assert export(str(level), "--data", str(folder)).exit_code == 0
     assert {"level_gain_db", "colour_gain_db"} <= read_metadata(level).keys() and "level_gain_db" not in metadata
     assert isinstance(export(str(plain)).exception, HacError)  # it exists
