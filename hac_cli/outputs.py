@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -62,8 +63,6 @@ def replacing(target: str, settle: Callable[[Path, Path], object] = os.replace) 
 def is_temporary(name: str) -> bool:
     """Whether it is the name of an output that is not complete: of a batch, of a command for a single file, or of a
     run."""
-    import re
-
     base = name.rpartition("/")[2]
     return re.fullmatch(r"\.hac-(.*\.part|[0-9a-f]{8}(\..*)?)", base, re.DOTALL) is not None
 

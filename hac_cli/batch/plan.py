@@ -130,8 +130,7 @@ class Plan:
         changed = not known or (row[1], row[2]) != (candidate.size, candidate.stamp)
         own: bool | None = True
         if changed and guarded and there:
-            foreign = bool(row is None and self._maker(*key, _pack(str(target))))
-            foreign = foreign or self._decoded.holds(candidate.name, candidate.size)
+            foreign = self._maker(*key, _pack(str(target))) or self._decoded.holds(candidate.name, candidate.size)
             own = not foreign and self._is_own(str(target), there)
         known, todo = known and own is not False, own is not False and (hashed or changed)
         output = None if target is None else _pack(target)
@@ -170,7 +169,10 @@ class Plan:
             yield replace(item, target=""), UsageError(f"would become {item.target}, as {rival} does; {way}")
 
     def _maker(self, name: bytes, member: bytes, target: bytes) -> str | None:
-        """The other recording that an output was made of; one that has gone to another shard is the same."""
+        """The other recording that an output was made of, if it isn't a shard, which is of many; one that has gone to
+        another shard is the same."""
+        if self._settings.shard_format:
+            return None
         query = ("SELECT CASE member WHEN x'' THEN name ELSE member END AS maker FROM earlier "
                  "WHERE target = ? AND maker != ?")  # fmt: skip
         row = self._database.execute(query, (target, member or name)).fetchone()

@@ -21,8 +21,8 @@ CODED = frozenset({".hac", *(f".{name}" for name in SHARD_FORMATS)})
 
 @dataclass
 class Selection:
-    """Patterns of the shell, such as ``*.wav``: those with a / are for the whole name, the others for its last part.
-    ``exclude`` is for the recordings in shards, too.
+    """Patterns of the shell, such as ``*.wav``: those with a / are for the whole name, the others for its last part; a
+    ./ in front and a / behind say nothing. ``exclude`` is for folders, and for the recordings in shards, too.
 
     ``names``: only these files of the folder, None for all. ``passed_over`` counts, by extension, the files that
     nothing named and that don't look like inputs.
@@ -32,6 +32,9 @@ class Selection:
     exclude: tuple[str, ...] = ()
     names: Iterable[str] | None = None
     passed_over: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.include, self.exclude = _plain(self.include), _plain(self.exclude)
 
     def leaves_out(self, name: str) -> bool:
         """Whether it is to be left out, or a folder that it is in."""
@@ -55,9 +58,12 @@ def _with_folders(name: str) -> Iterator[str]:
         name = posixpath.dirname(name)
 
 
+def _plain(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(pattern.removeprefix("./").rstrip("/") for pattern in patterns)
+
+
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     base = posixpath.basename(name)
-    patterns = tuple(pattern.removeprefix("./").rstrip("/") for pattern in patterns)
     return any(fnmatchcase(name if "/" in pattern else base, pattern) for pattern in patterns)
 
 

@@ -179,7 +179,7 @@ def _run(
         pool = _pool(settings, workers, cluster)
         with report.planning():
             planned = run.make_plan(settings, Selection(include, exclude, names), manifests.read(path), existing,
-                                    shard_megabytes << 20, pool.workers, manifest is None)  # fmt: skip
+                                    shard_megabytes << 20, pool.workers, inside=manifest is None)  # fmt: skip
         stack.callback(planned.plan.close)
         report.planned(planned)
         if journal is None:

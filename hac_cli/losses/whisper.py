@@ -119,7 +119,7 @@ def load_encoder(path: Path) -> WhisperEncoder:
         layers = sum(name.endswith("self_attention/linear_0/weight") for name in arrays)
         heads = int(arrays["encoder/num_heads"])
         encoder = WhisperEncoder(mels, width, heads, layers, len(arrays["encoder/position_encodings/encodings"]))
-        encoder.load_state_dict({name: _tensor(arrays[_source(name)]) for name in encoder.state_dict()})
+        encoder.load_state_dict({name: _tensor(arrays[name_in_file(name)]) for name in encoder.state_dict()})
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"holds no Whisper encoder in floating point: {error}", str(path)) from None
     return encoder.eval().requires_grad_(False)
@@ -138,7 +138,7 @@ NAMES = {
 }  # fmt: skip
 
 
-def _source(name: str) -> str:
+def name_in_file(name: str) -> str:
     """The name in the file of a tensor of the encoder: ``layers.0.qkv.weight`` is in
     ``encoder/layer_0/self_attention/linear_0/weight``."""
     if name == "positions":

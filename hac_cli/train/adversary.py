@@ -10,7 +10,7 @@ from torch import Tensor
 from hac_cli.losses.adversarial import discriminator_loss, feature_loss, generator_loss
 from hac_cli.losses.discriminators import SIZES, Discriminators, Features
 from hac_cli.model.parallel import average_
-from hac_cli.train.muon import restore
+from hac_cli.train.checkpoint import restore
 from hac_cli.train.recipe import AdversarialSettings
 from hac_cli.train.schedule import Schedule
 
@@ -74,8 +74,7 @@ class Adversary:
         theirs = {name: value.shape for name, value in state["discriminators"].items()}
         if theirs == {name: value.shape for name, value in self.discriminators.state_dict().items()}:
             self.discriminators.load_state_dict(state["discriminators"])
-            mine = self.optimizer.state_dict()["param_groups"]
-            self.optimizer.load_state_dict({"state": state["optimizer"]["state"], "param_groups": mine})
+            restore(self.optimizer, self.optimizer.state_dict() | state["optimizer"])  # a release has no groups
             self.are_new = False
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -59,3 +59,11 @@ def load_average(path: Path) -> tuple[Codec, dict[str, Any]]:
     except (AttributeError, RuntimeError, TypeError, ValueError):
         raise ModelError(FOREIGN, str(path)) from None
     return model, state
+
+
+def restore(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Goes on with the moments of a saved optimizer; the settings are this one's. Raises ValueError or KeyError for
+    moments of other parameters."""
+    mine = optimizer.state_dict()["param_groups"]
+    groups = [group | {"params": old["params"]} for group, old in zip(mine, saved["param_groups"], strict=True)]
+    optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hac_cli.model.parallel import average_
 from hac_cli.model.quantizer import binarize
-from hac_cli.train.muon import restore
+from hac_cli.train.checkpoint import restore
 from hac_cli.train.predictor import BitNetwork, past
 
 LOOK_BACK = 4  # frames

@@ -19,9 +19,10 @@ from hac_cli.model.parallel import average_, shared_mean
 from hac_cli.model.quantizer import bit_entropy, disagreement
 from hac_cli.train import precision
 from hac_cli.train.adversary import Adversary
+from hac_cli.train.checkpoint import restore
 from hac_cli.train.feedback import Feedback
 from hac_cli.train.foreteller import Foreteller
-from hac_cli.train.muon import build_optimizers, restore
+from hac_cli.train.muon import build_optimizers
 from hac_cli.train.objective import Objective, Terms, heard
 from hac_cli.train.recipe import Recipe
 from hac_cli.train.schedule import Schedule

@@ -120,13 +120,13 @@ class Trainer:
                 continue
             if schedule.step % log_every == 0:
                 self._log(journal, seen)
-            if now - saved > save_every:
+            judged = self.evaluation and schedule.elapsed - evaluated > 60 * self.recipe.evaluation.minutes
+            if judged or now - saved > save_every:  # before it is judged, which may fail
                 self.save()
                 saved = now
-            if self.evaluation and schedule.elapsed - evaluated > 60 * self.recipe.evaluation.minutes:
-                self.save()  # first: judges may fail
+            if judged:
                 self.evaluate(journal)
-                saved, evaluated = now, schedule.elapsed
+                evaluated = schedule.elapsed
 
     def _log(self, journal: Journal, seen: dict[str, list[float]]) -> None:
         """The means of what was seen since the last line."""
@@ -174,8 +174,9 @@ class Trainer:
         """Goes on exactly where the run's checkpoint was saved. Raises ModelError if it is of another network,
         UsageError if nothing is left of the budget."""
         state = checkpoint.load(self.checkpoint_path)
-        for path in filter(outputs.is_temporary, map(str, self.folder.iterdir())):  # of a run that was killed
-            Path(path).unlink()
+        for path in self.folder.glob(f"*{self.checkpoint_path.suffix}"):
+            if outputs.is_temporary(path.name):  # of a run that was killed; another process does the same
+                path.unlink(missing_ok=True)
         try:
             self.learner.load_state_dict(state)
         except ModelError as error:

@@ -88,14 +88,6 @@ class Muon(torch.optim.Optimizer):
         return updates
 
 
-def restore(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """Goes on with the moments of a saved optimizer; the settings are this one's. Raises ValueError or KeyError for
-    moments of other parameters."""
-    mine = optimizer.state_dict()["param_groups"]
-    groups = [group | {"params": old["params"]} for group, old in zip(mine, saved["param_groups"], strict=True)]
-    optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
-
-
 def build_optimizers(model: nn.Module, settings: OptimSettings, precision: torch.dtype) -> list[torch.optim.Optimizer]:
     """For all parameters that learn: AdamW, or Muon for the matrices within the layers and AdamW for the rest, biases,
     filter taps, and what leads to and from the tokens. ``precision``: Muon's."""

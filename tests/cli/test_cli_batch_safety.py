@@ -96,6 +96,18 @@ def test_the_last_copy_of_a_recording_is_kept(folder, call):
     assert call(*COMPRESS, "in", "out")[0] == 0  # it is this one's now
 
 
+def test_a_shard_that_somebody_has_changed_is_left_alone(folder, call):
+    for name in ("one.wav", "two.wav"):
+        write_talk(folder / "in" / name)
+    line = (*COMPRESS, "--to", "jsonl", "in", "out")
+    assert call(*line)[0] == 0
+    shard = folder / "out" / "tokens-000000.jsonl"
+    shard.write_text(shard.read_text().replace("one.wav", "eno.wav"))
+    write_talk(folder / "in" / "one.wav", 5_000)
+    code, _, errors = call(*line)
+    assert code == 1 and "tokens-000000.jsonl exists, and isn't this batch's own" in errors
+
+
 @pytest.mark.parametrize("other", [("--mono",), ("--no-metadata",)])
 def test_other_settings_are_no_reason_to_lose_anything(other, folder, call):
     talk = write_talk(folder / "in" / "talk.wav", 8_000, 2)

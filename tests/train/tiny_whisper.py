@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hac_cli.losses.ctranslate2 import TYPES
-from hac_cli.losses.whisper import WhisperEncoder, _source
+from hac_cli.losses.whisper import WhisperEncoder, name_in_file
 
 MELS, WIDTH, HEADS, LAYERS, POSITIONS = 20, 16, 2, 1, 50
 
@@ -18,7 +18,7 @@ def write_whisper(path: Path, kind: type = np.float16) -> Path:
     random = np.random.default_rng(0)
     arrays = {"encoder/num_heads": np.array(HEADS, np.int16)}
     for name, value in WhisperEncoder(MELS, WIDTH, HEADS, LAYERS, POSITIONS).state_dict().items():
-        arrays[_source(name)] = (random.standard_normal(tuple(value.shape)) / WIDTH**0.5).astype(kind)
+        arrays[name_in_file(name)] = (random.standard_normal(tuple(value.shape)) / WIDTH**0.5).astype(kind)
     with path.open("wb") as file:
         file.write(struct.pack("<I", 6) + _text("WhisperSpec") + struct.pack("<II", 3, len(arrays)))
         for name, array in arrays.items():
