@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.conditioning import Conditioner
+from hac_cli.conditioning import Conditioner, Restorer
 from hac_cli.container.gains import gains_of_text, gains_text
 from hac_cli.errors import UsageError
-from hac_cli.levels import Restorer
 from hac_cli.model import released
 from hac_cli.model.arrays import as_integer, check_channels, check_frames_per_call, checked_audio
 from hac_cli.model.engine import DEFAULT_ENGINE, Engine, load_engine
@@ -48,8 +47,8 @@ def encode(
 
 
 def condition(pcm: Samples, *, model: str = released.DEFAULT_MODEL) -> tuple[Samples, str]:
-    """Audio as ``encode`` does best with it, ``[channels, samples]``: without offset and rumble, and at the level that
-    the network knows best; and the gains that this took, for ``decode``. Raises as ``encode``."""
+    """Audio as ``encode`` does best with it, ``[channels, samples]``: without offset and rumble, and of the level and
+    the tint that the network knows best; and the gains that this took, for ``decode``. Raises as ``encode``."""
     pcm = np.atleast_2d(np.asarray(pcm))
     check_channels(len(pcm))
     config, pcm = released.find(model).config, checked_audio(pcm, len(pcm))
@@ -69,7 +68,7 @@ def decode(
 ) -> Samples:
     """Tokens ``[channels, frames, 1]`` or ``[channels, frames]`` to audio ``[channels, samples]`` at 24 kHz (float32).
 
-    ``gains``: as ``read_tokens``, shards and ``condition`` give them, by how much the audio was made louder before.
+    ``gains``: as ``read_tokens``, shards and ``condition`` give them, what was done to the audio before.
     The tokens reach up to a frame past the recording's end; give its ``samples`` to get exactly those back.
     Raises UsageError for another shape, for values that are not tokens, or for more ``samples`` than they hold,
     CorruptError for what are no gains.

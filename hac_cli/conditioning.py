@@ -1,32 +1,65 @@
-"""What audio goes through before it is coded: without rumble, and at the level that the network knows best."""
+"""What audio goes through before it is coded, and behind the decoder: without rumble, of the tint and at the level that
+the network knows best, and back."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.levels import Leveller, LiveLeveller
+from hac_cli.container import TINT_TERMS, Gains
+from hac_cli.container.gains import with_tint
+from hac_cli.levels import Leveller, LiveLeveller, Unleveller
 from hac_cli.rumble import LiveRumbleFilter, RumbleFilter
+from hac_cli.tint import TintFilter
+from hac_cli.tinters import LiveTinter, Tinter
 
 Samples = NDArray[np.float32]
 
 
 class Conditioner:
-    """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to what the network is given of it, one
-    to two seconds later, ``live`` at once. ``hop`` and ``delay`` are the network's."""
+    """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to what the network is given of it, a
+    few seconds later, ``live`` at once. ``hop`` and ``delay`` are the network's."""
 
     def __init__(self, channels: int, hop: int, delay: int, live: bool = False) -> None:
+        layout = channels, hop, delay
         self._filter = LiveRumbleFilter(channels) if live else RumbleFilter(channels)
-        self._leveller = LiveLeveller(channels, hop, delay) if live else Leveller(channels, hop, delay)
-        self.gains = self._leveller.gains
+        self._tinter = LiveTinter(*layout) if live else Tinter(*layout)
+        self._leveller = LiveLeveller(*layout) if live else Leveller(*layout)
 
     def push(self, audio: Samples) -> Samples:
-        return self._leveller.push(self._filter.push(audio))
+        return self._leveller.push(self._tinter.push(self._filter.push(audio)))
 
     def flush(self) -> Samples:
         """What is still due: the recording is over."""
-        return np.concatenate([self._leveller.push(self._filter.flush()), self._leveller.flush()], 1)
+        rest = np.concatenate([self._tinter.push(self._filter.flush()), self._tinter.flush()], 1)
+        return np.concatenate([self._leveller.push(rest), self._leveller.flush()], 1)
 
     def whole(self, audio: Samples) -> Samples:
         """All of a recording at once."""
         return np.concatenate([self.push(audio), self.flush()], 1)
+
+    def gains(self, frames: int) -> Gains:
+        """Those of the next frames, with their tint."""
+        gains, tints = self._leveller.numbers(frames), self._tinter.numbers(frames)
+        terms = np.concatenate([gains[:, None], tints.swapaxes(1, 2)], 1)
+        return terms.reshape(terms.shape[0] * terms.shape[1], frames)
+
+
+class Restorer:
+    """Decoded audio ``[channels, samples]`` back to its own level and tint. ``delay``: samples of the first frame that
+    are left out of it."""
+
+    def __init__(self, channels: int, hop: int, delay: int) -> None:
+        self._channels = channels
+        self._unleveller = Unleveller(channels, hop, delay)
+        self._tint = TintFilter(channels, hop, delay, inverse=True)
+
+    def add(self, gains: Gains) -> None:
+        """Those of the next frames to be decoded."""
+        terms = with_tint(gains, self._channels).reshape(self._channels, 1 + TINT_TERMS, gains.shape[1])
+        self._unleveller.add(terms[:, 0])
+        self._tint.add(terms[:, 1:].swapaxes(1, 2))
+
+    def restore(self, audio: Samples) -> Samples:
+        """The next samples."""
+        return self._tint.apply(self._unleveller.restore(audio))

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.container import Gains
+from hac_cli.segments import SEGMENT_SAMPLES, Ahead, Live
 
 Samples = NDArray[np.float32]
 
-SEGMENT_SAMPLES = 7680
-"""At the codec's rate, 0.32 s, over which loudness is measured. Whole frames of every model."""
 TARGET = -23.0  # dBFS, RMS of where somebody speaks
 TOLERANCE = 3  # dB that it may be off: a change costs bytes
 LEAST = -30  # dB
@@ -80,72 +79,27 @@ class Curve:
         return max(0, self._factors.shape[1] - self._skip)
 
 
-class _Gains:
-    """The gains that were decided, until they are asked for, and as factors of the samples to come."""
-
-    def __init__(self, channels: int, hop: int, delay: int) -> None:
-        self._curve = Curve(channels, hop, delay)
-        self._gains = np.zeros((channels, 0), np.int8)
-
-    def gains(self, frames: int) -> Gains:
-        """Those of the next frames."""
-        gains, self._gains = self._gains[:, :frames], self._gains[:, frames:]
-        assert gains.shape[1] == frames
-        return gains
-
-    def _add(self, gains: Gains) -> None:
-        self._gains = np.concatenate([self._gains, gains], 1)
-        if gains.size:
-            self._curve.add(gains)
-
-
-class Leveller(_Gains):
+class Leveller(Ahead):
     """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to the same at the network's level, one
     to two seconds later. ``delay``: how many samples later the network gives it back."""
 
     def __init__(self, channels: int, hop: int, delay: int) -> None:
-        assert SEGMENT_SAMPLES % hop == 0
-        super().__init__(channels, hop, delay)
-        self._frames = SEGMENT_SAMPLES // hop
-        self._waiting = np.zeros((channels, 0), np.float32)  # for its gain
-        self._unheard = np.zeros((channels, delay), np.float32)  # not a whole segment yet
+        super().__init__(np.zeros((channels, 0), np.int8), hop, delay, AHEAD)
+        self._curve = Curve(channels, hop, delay)
         self._channels = [_Channel() for _ in range(channels)]
-        self._heard = self._decided = 0  # segments
 
-    def push(self, audio: Samples) -> Samples:
-        """Takes samples, gives those whose gain is known."""
-        self._waiting = np.concatenate([self._waiting, audio], 1)
-        self._unheard = np.concatenate([self._unheard, audio], 1)
-        whole = self._unheard.shape[1] // SEGMENT_SAMPLES * SEGMENT_SAMPLES
-        self._listen(self._unheard[:, :whole])
-        self._unheard = self._unheard[:, whole:]
-        self._decide(self._heard - AHEAD)
-        return self._levelled()
-
-    def flush(self) -> Samples:
-        """What still waits: the recording is over."""
-        missing = -self._unheard.shape[1] % SEGMENT_SAMPLES
-        self._listen(np.pad(self._unheard, ((0, 0), (0, missing))))
-        self._decide(self._heard)
-        return self._levelled()
-
-    def _listen(self, audio: Samples) -> None:
-        segments = audio.reshape(len(audio), -1, SEGMENT_SAMPLES)
-        self._heard += segments.shape[1]
+    def _hear(self, segments: Samples) -> None:
         for channel, heard in zip(self._channels, segments, strict=True):
-            channel.listen(np.square(heard).mean(-1), np.abs(heard).max(-1, initial=0))
+            channel.listen(np.square(heard).mean(-1), np.abs(heard).max(-1))
 
-    def _decide(self, segments: int) -> None:
-        if segments > self._decided:
-            numbers = range(self._decided, segments)
-            gains = np.array([[channel.decide(number) for number in numbers] for channel in self._channels], np.int8)
-            self._decided = segments
-            self._add(gains.repeat(self._frames, axis=1))
+    def _numbers_of(self, segment: int) -> Gains:
+        return np.array([channel.decide(segment) for channel in self._channels], np.int8)
 
-    def _levelled(self) -> Samples:
-        ready = min(self._waiting.shape[1], len(self._curve))
-        audio, self._waiting = self._waiting[:, :ready], self._waiting[:, ready:]
-        return audio * self._curve.take(ready)
+    def _follow(self, numbers: Gains) -> None:
+        self._curve.add(numbers)
+
+    def _change(self, audio: Samples) -> Samples:
+        return audio * self._curve.take(audio.shape[1])
 
 
 class _Channel:
@@ -173,36 +127,25 @@ class _Channel:
         return self._gain
 
 
-class LiveLeveller(_Gains):
+class LiveLeveller(Live):
     """As ``Leveller``, for who can't wait: whole frames are given at once."""
 
     def __init__(self, channels: int, hop: int, delay: int) -> None:
-        assert SEGMENT_SAMPLES % hop == delay % hop == 0
-        super().__init__(channels, hop, delay)
-        self._hop = hop
-        self._waiting = np.zeros((channels, 0), np.float32)  # not a whole frame yet
+        self._curve = Curve(channels, hop, delay)
         self._channels = [_LiveChannel(SEGMENT_SAMPLES // hop) for _ in range(channels)]
-        self._add(np.zeros((channels, delay // hop), np.int8))
+        super().__init__(np.zeros((channels, 0), np.int8), hop, delay)
 
-    def push(self, audio: Samples) -> Samples:
-        """Takes samples, gives all frames that are whole."""
-        audio = np.concatenate([self._waiting, audio], 1)
-        whole = audio.shape[1] // self._hop * self._hop
-        self._waiting = audio[:, whole:]
-        return self._levelled(audio[:, :whole])
-
-    def flush(self) -> Samples:
-        """The rest: the recording is over."""
-        rest = self._waiting.shape[1]
-        return self._levelled(np.pad(self._waiting, ((0, 0), (0, -rest % self._hop))))[:, :rest]
-
-    def _levelled(self, audio: Samples) -> Samples:
-        frames = audio.reshape(len(audio), -1, self._hop)
+    def _decide(self, frames: Samples) -> None:
         powers, peaks = np.square(frames).mean(-1).tolist(), np.abs(frames).max(-1).tolist()
         gains = [
             list(map(channel.decide, *heard)) for channel, *heard in zip(self._channels, powers, peaks, strict=True)
         ]
-        self._add(np.array(gains, np.int8).reshape(frames.shape[:2]))
+        self._add(np.array(gains, np.int8))
+
+    def _follow(self, numbers: Gains) -> None:
+        self._curve.add(numbers)
+
+    def _change(self, audio: Samples) -> Samples:
         return audio * self._curve.take(audio.shape[1])
 
 
@@ -225,7 +168,7 @@ class _LiveChannel:
         return gain
 
 
-class Restorer:
+class Unleveller:
     """Decoded audio ``[channels, samples]`` back to its own level. ``delay``: samples of the first frame that are left
     out of it."""
 

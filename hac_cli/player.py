@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.audio import Resampler
+from hac_cli.conditioning import Restorer
 from hac_cli.container import CODEC_SAMPLE_RATE, Block, Damage, Gains, Header, Reader
 from hac_cli.errors import CorruptError, UsageError
-from hac_cli.levels import Restorer
 from hac_cli.model.stream import DecoderStream
 from hac_cli.window import Window
 
@@ -30,7 +30,7 @@ Tokens = NDArray[np.int32]
 
 
 class Frames(NamedTuple):
-    """Tokens ``[channels, n, 1]`` and gains ``[channels, n]`` of frames."""
+    """Tokens ``[channels, n, 1]`` and gains of frames."""
 
     tokens: Tokens
     gains: Gains
@@ -194,8 +194,9 @@ class Player:
                 yield (last or self._nothing()).repeated(min(PIECE_FRAMES, frames - done))
 
     def _nothing(self) -> Frames:
-        channels = self.header.channels
-        return Frames(np.zeros((channels, 1, self.header.tokens_per_frame), np.int32), np.zeros((channels, 1), np.int8))
+        header = self.header
+        tokens = np.zeros((header.channels, 1, header.tokens_per_frame), np.int32)
+        return Frames(tokens, np.zeros((header.gain_rows, 1), np.int8))
 
 
 class _Fader:

@@ -135,6 +135,7 @@ def compress(
             predictor_digest=predictor.digest if predictor else None,
             total_samples=reader.samples_expected,
             compact=live,
+            tinted=True,
         )
         check_room(header)
         writer = Writer(stack.enter_context(whole_bytes(sink)), header, predictor)

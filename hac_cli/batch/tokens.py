@@ -2,9 +2,9 @@
 
 A shard holds what the ``.hac`` files would hold: for every recording its path, ``sample_rate``, ``channels``, exact
 ``samples``, the model with the digest of its weights, tokens ``[channels, frames]`` (one a frame), their digest as in a
-``.hac`` file's end block, and ``gains``, by how many dB the audio was made louder before it was coded:
-``0:12,9 480:15,9`` says from frame 0 on and from frame 480 on, for each of two channels; an empty text, never. So
-tokens become ``.hac`` files in memory and the other way round, and everything that is checked there is checked here.
+``.hac`` file's end block, and ``gains``, what was done to the audio before it was coded, in dB:
+``0:12,3,0,-1,0 480:15,3,0,-1,0`` from frame 0 on and from frame 480 on, for each channel its gain and the terms of its
+tint; an empty text, nothing. So tokens become ``.hac`` files in memory and the other way round, checked as there.
 
 - ``.npz``: a column each, and the tokens of all recordings one behind the other in ``tokens`` (int32); those of
   recording i are ``tokens[offsets[i] : offsets[i + 1]].reshape(channels[i], -1)``. ``gains`` is one text, a line a
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from hac_cli.audio import ByteSource, Source
 from hac_cli.container import Header, Reader, Writer
-from hac_cli.container.gains import gains_of_text, gains_text
+from hac_cli.container.gains import gains_of_text, gains_text, with_tint
 from hac_cli.container.packing import TokenDigest
 from hac_cli.errors import CorruptError, HacError, InputError, UsageError
 from hac_cli.predictors import open_reader
@@ -73,7 +73,7 @@ def _from_reader(path: str, model: str, reader: Reader) -> Recording:
         )
     blocks = [(block.tokens, block.gains) for block in reader]
     tokens = np.concatenate([np.zeros((header.channels, 0, 1), np.int32), *(tokens for tokens, _ in blocks)], axis=1)
-    gains = np.concatenate([np.zeros((header.channels, 0), np.int8), *(gains for _, gains in blocks)], axis=1)
+    gains = np.concatenate([np.zeros((header.gain_rows, 0), np.int8), *(gains for _, gains in blocks)], axis=1)
     assert reader.summary is not None
     return Recording(path, header.sample_rate, header.channels, reader.summary.samples, model,
                      header.weights_digest.hex(), _digest(tokens), gains_text(gains), tokens[..., 0])  # fmt: skip
@@ -101,10 +101,10 @@ def to_hac(recording: Recording) -> bytes:
             hop_length=model.config.hop_length,
             pre_skip=model.config.look_ahead,
             total_samples=recording.samples,
+            tinted=True,
         )
-        sink = io.BytesIO()
-        writer = Writer(sink, header)
-        writer.write(tokens, gains_of_text(recording.gains, *tokens.shape[:2]))
+        writer = Writer(sink := io.BytesIO(), header)
+        writer.write(tokens, with_tint(gains_of_text(recording.gains, *tokens.shape[:2]), recording.channels))
         writer.finish(recording.samples)
     except UsageError as error:
         raise CorruptError(f"its facts don't fit its tokens: {error.message}") from None

@@ -12,9 +12,11 @@ from hac_cli.container.registry import (
     CODEC_SAMPLE_RATE,
     LOWEST_VERSION,
     MODELS,
+    MOST_TINT,
     PAYLOAD_CODINGS,
     PREDICTED,
     RAW,
+    TINT_TERMS,
     VERSION,
 )
 from hac_cli.container.summary import Summary
@@ -25,9 +27,11 @@ __all__ = [
     "CODEC_SAMPLE_RATE",
     "LOWEST_VERSION",
     "MODELS",
+    "MOST_TINT",
     "PAYLOAD_CODINGS",
     "PREDICTED",
     "RAW",
+    "TINT_TERMS",
     "VERSION",
     "Block",
     "Damage",

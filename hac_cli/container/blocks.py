@@ -175,7 +175,7 @@ def split_data(block: BlockHeader, payload: bytes, header: Header, gain: Gains) 
         if not 0 < frames < header.frames_per_block:
             raise CorruptError("a short block's number of frames is out of its limits")
     if block.flags & GAINS:
-        return split_gains(payload, header.channels, frames)
+        return split_gains(payload, header, frames)
     return (gain if block.compact else np.zeros_like(gain)).repeat(frames, 1), payload
 
 
@@ -240,7 +240,7 @@ def length_fits(block: BlockHeader, header: Header) -> bool:
         short = bool(block.flags & SHORT)
         most = header.raw_size(header.frames_per_block - short)
         least = 0 if block.flags & CODED else 1 if short else most
-        extra = sizes(header.channels) if block.flags & GAINS else range(1)
+        extra = sizes(header.gain_rows) if block.flags & GAINS else range(1)
         length = block.length - _U16.size * short
         return least + extra[0] <= length <= most - bool(block.flags & CODED) + extra[-1]
     if block.tag == HEADER_COPY:

@@ -1,4 +1,4 @@
-"""Gains: by how much each frame was made louder before it was coded. See ``format_spec.md``, "Gains"."""
+"""Gains: by how much each frame was made louder and brighter before it was coded. See ``format_spec.md``, "Gains"."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.container.header import MAX_PAYLOAD, Header
+from hac_cli.container.registry import MOST_TINT, TINT_TERMS
 from hac_cli.errors import CorruptError, UsageError
 
 Gains = NDArray[np.int8]
-"""In dB, ``[channels, frames]``."""
+"""In dB, ``[channels, frames]``; with a tint ``[channels * 5, frames]``, behind each channel's gain its terms."""
 
 MOST_CHANGES = 255
 _U16 = struct.Struct("<H")
 
 
-def sizes(channels: int) -> range:
+def sizes(rows: int) -> range:
     """How many bytes the gains of a block may take."""
-    step = _U16.size + channels
-    return range(1 + channels, 2 + channels + MOST_CHANGES * step, step)
+    step = _U16.size + rows
+    return range(1 + rows, 2 + rows + MOST_CHANGES * step, step)
 
 
 def check_room(header: Header) -> None:
     """Raises UsageError where a block may be too large with its gains."""
-    size = header.raw_size(header.frames_per_block) + sizes(header.channels)[-1]
+    size = header.raw_size(header.frames_per_block) + sizes(header.gain_rows)[-1]
     if size > MAX_PAYLOAD:
         raise UsageError(f"a block of {header.frames_per_block} frames of {header.channels} channels takes up to "
                          f"{size} bytes; {MAX_PAYLOAD} is the most, use a shorter one")  # fmt: skip
@@ -58,40 +59,61 @@ def pack_gains(gains: Gains) -> bytes:
     return bytes([len(changes)]) + gains[:, 0].tobytes() + b"".join(later)
 
 
-def split_gains(payload: bytes, channels: int, frames: int) -> tuple[Gains, bytes]:
+def split_gains(payload: bytes, header: Header, frames: int) -> tuple[Gains, bytes]:
     """Gains of so many frames, and what comes behind them in a payload. Raises CorruptError."""
-    size = sizes(channels)[payload[0]]
+    rows = header.gain_rows
+    size = sizes(rows)[payload[0]]
     if len(payload) < size:
         raise CorruptError("it ends in its gains")
-    gains = np.empty((channels, frames), np.int8)
-    gains[:] = np.frombuffer(payload, np.int8, channels, 1)[:, None]
+    gains = np.empty((rows, frames), np.int8)
+    gains[:] = np.frombuffer(payload, np.int8, rows, 1)[:, None]
     last = 0
-    for at in range(1 + channels, size, _U16.size + channels):
+    for at in range(1 + rows, size, _U16.size + rows):
         first = _U16.unpack_from(payload, at)[0]
         if not last < first < frames:
             raise CorruptError("a gain is of a frame out of its limits")
-        gains[:, first:] = np.frombuffer(payload, np.int8, channels, at + _U16.size)[:, None]
+        gains[:, first:] = np.frombuffer(payload, np.int8, rows, at + _U16.size)[:, None]
         last = first
+    _check_tint(gains, header.channels)
     return gains, payload[size:]
 
 
+def _check_tint(gains: Gains, channels: int) -> None:
+    terms = gains.reshape(channels, len(gains) // channels, gains.shape[1])[:, 1:]
+    if terms.size and not -MOST_TINT <= terms.min() <= terms.max() <= MOST_TINT:
+        raise CorruptError("a tint is out of its limits")
+
+
 def gains_text(gains: Gains) -> str:
-    """From which frame on the gains of the channels are what: ``0:12,9 480:15,9``; empty where all are 0."""
+    """From which frame on they are what: ``0:12,9 480:15,9``; empty where all are 0."""
     changes = np.flatnonzero((np.diff(gains.astype(np.int16), axis=1, prepend=0) != 0).any(0))
     return " ".join(f"{frame}:{','.join(map(str, gains[:, frame]))}" for frame in changes)
 
 
 def gains_of_text(text: str, channels: int, frames: int) -> Gains:
-    """Undoes ``gains_text``. Raises CorruptError."""
-    gains = np.zeros((channels, frames), np.int8)
+    """Undoes ``gains_text``, but that gains of 0 have no tint. Raises CorruptError."""
     last = -1
     try:
+        rows = text.split()[0].count(",") + 1 if text.split() else channels
+        if rows not in (channels, channels * (1 + TINT_TERMS)):
+            raise ValueError
+        gains = np.zeros((rows, frames), np.int8)
         for change in text.split():
             first, values = change.split(":")
             if not last < int(first) < frames:
                 raise ValueError
             last = int(first)
-            gains[:, last:] = np.array([*map(int, values.split(","))], np.int8).reshape(channels, 1)
+            gains[:, last:] = np.array([*map(int, values.split(","))], np.int8).reshape(rows, 1)
     except (AttributeError, ValueError, OverflowError):
         raise CorruptError(f"its gains can't be read: {text!r:.40}") from None
+    _check_tint(gains, channels)
     return gains
+
+
+def with_tint(gains: Gains, channels: int) -> Gains:
+    """As files of format 1.5 have them; gains of before have a tint of 0."""
+    if len(gains) != channels:
+        return gains
+    wide = np.zeros((channels * (1 + TINT_TERMS), gains.shape[1]), np.int8)
+    wide[:: 1 + TINT_TERMS] = gains
+    return wide

@@ -15,6 +15,8 @@ from hac_cli.container.registry import (
     PAYLOAD_CODINGS,
     PREDICTED,
     RAW,
+    TINT_TERMS,
+    TINTED,
     VERSION,
 )
 from hac_cli.container.source import Source
@@ -43,7 +45,7 @@ class Header:
     are those of the original recording; ``hop_length`` and ``pre_skip`` count samples at ``CODEC_SAMPLE_RATE``.
     ``weights_digest`` is the first 8 bytes of the SHA-256 of the weights file, ``predictor_digest`` the first 4 of the
     predictor's; that is there in payload coding 1 alone. ``compact``: data blocks take 6 bytes beside their payload
-    for 12, where they can.
+    for 12, where they can; ``tinted``: gains have a tint.
 
     Raises UsageError where a value is outside the format's limits.
     """
@@ -62,6 +64,7 @@ class Header:
     total_samples: int | None = None
     compatible_flags: int = 0
     compact: bool = False
+    tinted: bool = False
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -122,6 +125,11 @@ class Header:
         """Tokens of one frame, all channels together."""
         return self.channels * self.tokens_per_frame
 
+    @property
+    def gain_rows(self) -> int:
+        """Numbers that the gains of one frame are, all channels together."""
+        return self.channels * (1 + TINT_TERMS * self.tinted)
+
     def raw_size(self, frames: int) -> int:
         """Bytes of a raw payload of ``frames`` frames."""
         return (frames * self.frame_tokens * self.bits_per_token + 7) // 8
@@ -153,7 +161,8 @@ class Header:
         """The bytes of the header, its CRC included."""
         total = _UNKNOWN_TOTAL if self.total_samples is None else self.total_samples
         data = _LAYOUT.pack(
-            MAGIC, self.version, self.size, self.compatible_flags, COMPACT * self.compact, self.sample_rate,
+            MAGIC, self.version, self.size, self.compatible_flags, COMPACT * self.compact | TINTED * self.tinted,
+            self.sample_rate,
             self.channels, self.bits_per_token, self.tokens_per_frame, self.payload_coding,
             self.hop_length, self.frames_per_block, self.pre_skip, self.model_id,
             self.weights_digest, total,
@@ -180,7 +189,7 @@ class Header:
             hop_length, frames_per_block, pre_skip, model_id,
             weights_digest, total,
         ) = _LAYOUT.unpack_from(data)  # fmt: skip
-        if unknown := incompatible_flags & ~COMPACT:
+        if unknown := incompatible_flags & ~(COMPACT | TINTED):
             raise Refused(f"it needs features 0x{unknown:02x}: made by a newer HAC; update")
         if payload_coding not in PAYLOAD_CODINGS:
             raise Refused(f"payload coding {payload_coding} is not known: made by a newer HAC; update")
@@ -203,6 +212,7 @@ class Header:
                 total_samples=None if total == _UNKNOWN_TOTAL else total,
                 compatible_flags=compatible_flags,
                 compact=bool(incompatible_flags & COMPACT),
+                tinted=bool(incompatible_flags & TINTED),
                 version=version,
             )
         except UsageError as error:

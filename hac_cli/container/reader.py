@@ -73,7 +73,7 @@ class Reader:
         self._unpacker = Unpacker(self.header, self._predictor, self._source.never_waits)
         self._next = 0  # number of the data block to come
         self._position = 0  # frames that were given or reported
-        self._gain = np.zeros((self.header.channels, 1), np.int8)  # of the last frame that was read
+        self._gain = np.zeros((self.header.gain_rows, 1), np.int8)  # of the last frame that was read
         self._whole = True  # no block was passed over, nothing was reported
         self._ended = False
         self._digest = TokenDigest()

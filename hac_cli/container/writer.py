@@ -52,8 +52,8 @@ class Writer:
         self._predictor = predictor
         shape = (header.channels, header.frames_per_block, header.tokens_per_frame)
         self._pending = np.empty(shape, np.int32)
-        self._pending_gains = np.zeros(shape[:2], np.int8)
-        self._gain = np.zeros((header.channels, 1), np.int8)  # of the last frame written
+        self._pending_gains = np.zeros((header.gain_rows, header.frames_per_block), np.int8)
+        self._gain = np.zeros((header.gain_rows, 1), np.int8)  # of the last frame written
         self._pending_frames = 0
         self._digest = TokenDigest()
         self._open = True  # false once finished, or when the sink failed halfway through a block
@@ -71,15 +71,15 @@ class Writer:
 
     def write(self, tokens: NDArray[Any], gains: Gains | None = None) -> None:
         """Add tokens, integers ``[channels, frames, tokens_per_frame]``, any number of frames, and the gains of these
-        frames, which are otherwise 0 dB.
+        frames ``[gain_rows, frames]``, which are otherwise 0 dB.
 
         Raises UsageError where shape, type or range do not fit the header; then nothing of them is written.
         """
         assert self._open
         self._check(tokens)
         if gains is None:
-            gains = np.zeros(tokens.shape[:2], np.int8)
-        assert gains.shape == tokens.shape[:2] and gains.dtype == np.int8
+            gains = np.zeros((self.header.gain_rows, tokens.shape[1]), np.int8)
+        assert gains.shape == (self.header.gain_rows, tokens.shape[1]) and gains.dtype == np.int8
         done, frames = 0, tokens.shape[1]
         while done < frames:
             count = min(frames - done, self.header.frames_per_block - self._pending_frames)

@@ -106,8 +106,7 @@ class HacCoder:
 def _code_unreleased(weights: Path, audio: Samples, best: bool) -> Coded:
     """Without a file: a .hac header can only name weights that are released."""
     from hac_cli.codec import DecoderStream, EncoderStream
-    from hac_cli.conditioning import Conditioner
-    from hac_cli.levels import Restorer
+    from hac_cli.conditioning import Conditioner, Restorer
     from hac_cli.model.engine import load_weights
 
     engine = load_weights(weights)

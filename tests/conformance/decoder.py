@@ -68,9 +68,10 @@ class Header:
         need(is_intact(data), "no intact header")
         self.size, self.crc = data[5], number_at(data, data[5] - 4, 4)
         need(data[4] >> 4 == 1, "unknown major version")
-        need(data[7] in (0, 1), "unknown incompatible flags")
-        self.compact = data[7] == 1
-        self.fields: dict[str, int | str | None] = dict(version=data[4], compatible_flags=data[6], compact=self.compact)
+        need(data[7] < 4, "unknown incompatible flags")
+        self.compact, self.tinted = bool(data[7] & 1), bool(data[7] & 2)
+        self.fields: dict[str, int | str | None] = dict(version=data[4], compatible_flags=data[6])
+        self.fields |= dict(compact=self.compact, tinted=self.tinted)
         for name, (offset, size, least, most) in HEADER_FIELDS.items():
             value = number_at(data, offset, size)
             need(least <= value <= most, name)
@@ -81,8 +82,8 @@ class Header:
         self.fields["predictor_digest"] = data[40:44].hex() if self.coded else None
         total = number_at(data, 32, 8)
         self.fields["total_samples"] = None if total == 2**64 - 1 else total
-        self.sample_rate = number_at(data, 8, 4)
-        self.channels, self.bits, self.per_frame = data[12:15]
+        self.sample_rate, (self.channels, self.bits, self.per_frame) = number_at(data, 8, 4), data[12:15]
+        self.gain_size = self.channels * (5 if self.tinted else 1)
         self.hop_length, self.frames_per_block = number_at(data, 16, 2), number_at(data, 18, 2)
         need(self.raw_size(self.frames_per_block) <= 65533, "a block's size")
 
@@ -125,10 +126,9 @@ class Block:
     def possible_length(self, header: Header) -> tuple[int, int]:
         if self.type & 0x8F == DATA:
             short, coded, gains = (self.type >> bit & 1 for bit in (4, 5, 6))
-            most, front = header.raw_size(header.frames_per_block - short), 2 * short + gains * (1 + header.channels)
-            return (0 if coded else 1 if short else most) + front, most - coded + front + gains * 255 * (
-                2 + header.channels
-            )
+            most, size = header.raw_size(header.frames_per_block - short), header.gain_size
+            least = (0 if coded else 1 if short else most) + 2 * short
+            return least + gains * (1 + size), most - coded + 2 * short + gains * (1 + size + 255 * (2 + size))
         if self.type == HEADER_COPY:
             return 48, 259
         return (22, 22) if self.type & 0x8F == END else (0, 65535)
@@ -190,8 +190,8 @@ class Predictor:
         return tokens
 
 
-def gains_at(payload: bytes, offset: int, channels: int) -> list[int]:
-    return [byte - 256 if byte > 127 else byte for byte in payload[offset : offset + channels]]
+def gains_at(payload: bytes, offset: int, size: int) -> list[int]:
+    return [byte - 256 if byte > 127 else byte for byte in payload[offset : offset + size]]
 
 
 def frames_of(header: Header, block: Block, predictor: Predictor | None, before: list[int]) -> tuple[list, list[int]]:
@@ -201,18 +201,19 @@ def frames_of(header: Header, block: Block, predictor: Predictor | None, before:
     if block.type & 0x10:
         frames, payload = number_at(payload, 0, 2), payload[2:]
         need(1 <= frames < header.frames_per_block, "frames of a short block")
-    gains = [before if block.compact else [0] * header.channels] * frames
+    gains = [before if block.compact else [0] * header.gain_size] * frames
     if block.type & 0x40:
-        step, first = 2 + header.channels, 1 + header.channels
+        step, first = 2 + header.gain_size, 1 + header.gain_size
         size, last = first + payload[0] * step, 0
         need(len(payload) >= size, "gains are cut off")
-        gains = [gains_at(payload, 1, header.channels)] * frames
+        gains = [gains_at(payload, 1, header.gain_size)] * frames
         for at in range(first, size, step):
             frame = number_at(payload, at, 2)
             need(last < frame < frames, "the frame of a gain")
-            gains[frame:] = [gains_at(payload, at + 2, header.channels)] * (frames - frame)
+            gains[frame:] = [gains_at(payload, at + 2, header.gain_size)] * (frames - frame)
             last = frame
         payload = payload[size:]
+    need(all(-24 <= x <= 24 for frame in gains for at, x in enumerate(frame) if header.tinted and at % 5), "a tint")
     if block.type & 0x20:
         need(len(payload) < header.raw_size(frames), "a coded payload that is not smaller")
         return gains, predictor.decode(header, payload, frames)
@@ -232,11 +233,10 @@ class File:
         self.predictor = predictor
         self.metadata: dict[str, str] = {}
         same = predictor is not None and predictor.digest == self.header.fields["predictor_digest"]
-        frame_bits = self.header.per_frame * self.header.bits
-        need(not self.header.coded or (same and predictor.bits == frame_bits), "not the right predictor")
+        need(not header.coded or (same and predictor.bits == header.per_frame * header.bits), "not the right predictor")
         self.blocks: dict[int, list[int]] = {}
         self.gains: dict[int, list[list[int]]] = {}
-        self.gain = [0] * header.channels  # of the last frame
+        self.gain = [0] * header.gain_size  # of the last frame
         self.next = 0  # e in section 10
         self.frames = 0
         self.samples: int | None = None

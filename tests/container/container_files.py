@@ -74,7 +74,7 @@ def read_strict(data: bytes) -> tuple[Reader, np.ndarray, np.ndarray]:
     reader = Reader(io.BytesIO(data), predictor=find_predictor)
     header = reader.header
     tokens = [np.empty((header.channels, 0, header.tokens_per_frame), np.int32)]
-    gains = [np.empty((header.channels, 0), np.int8)]
+    gains = [np.empty((header.gain_rows, 0), np.int8)]
     for block in reader:
         tokens.append(block.tokens)
         gains.append(block.gains)

@@ -1,0 +1,141 @@
+"""Which tint a recording has, and what takes it off: see ``tint``."""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hac_cli.container import TINT_TERMS
+from hac_cli.segments import SEGMENT_SAMPLES, Ahead, Live
+from hac_cli.tint import HIGH, LOW, RATE, TintFilter, Tints, cosines
+
+Samples = NDArray[np.float32]
+Powers = NDArray[np.float64]
+"""Of the bands."""
+
+WINDOW = 512  # samples of a spectrum
+EVERY = 3  # so many windows one is looked at
+HANN = np.hanning(WINDOW).astype(np.float32)
+TYPICAL = np.array([-2, 0.2, 9.2, 11.4, 11.3, 10.7, 8.8, 4.8, -0.5, -4.7, -8.3, -11.1, -14.6, -16.1, -19.2, -25.7])
+"""dB: the power of bands as wide as each other on a logarithmic axis, at the median of 283 speakers."""
+BANDS = len(TYPICAL)
+EDGES = np.geomspace(LOW, HIGH, BANDS + 1)
+SHARES = np.diff(EDGES) / (RATE / 2)  # of all power, where that is the same everywhere
+WEIGHTS = np.array([0.4, 0.7] + [1.0] * (BANDS - 3) + [0.4])
+"""Low bands tell how high a voice is, and the highest one may be empty."""
+STRENGTH = 0.7  # of the difference that is taken off
+FURTHEST = 15  # dB that a band may be off, or it is another thing than a tint
+TOLERANCE = 1.2  # dB that a term may be off: a change costs bytes
+MOST = 12  # dB of a term
+SILENT, ACTIVE = 1e-7, 0.03  # as in ``levels``
+PAST, AHEAD = 30, 8
+"""Segments that a segment's tint goes by, beside itself."""
+LIVE_PAST, LIVE_STEP = 94, 2
+"""Where nothing waits: half a minute is remembered, and a term changes by no more than so many dB a segment."""
+
+
+@functools.cache
+def _bands() -> NDArray[np.float64]:
+    """``[bins, BANDS]``: what each bin has of a band, whose power is the mean over its width."""
+    width = RATE / WINDOW
+    upper = (np.arange(WINDOW // 2 + 1)[:, None] + 0.5) * width
+    shared = np.maximum(np.minimum(upper, EDGES[1:]) - np.maximum(upper - width, EDGES[:-1]), 0)
+    return shared / shared.sum(0)
+
+
+def band_powers(segments: Samples) -> Powers:
+    """``[..., BANDS]`` of segments ``[..., SEGMENT_SAMPLES]``: for white noise all of them its power."""
+    windows = segments.reshape(*segments.shape[:-1], -1, WINDOW)[..., ::EVERY, :]
+    spectra = np.fft.rfft(windows * HANN)
+    powers: Powers = (spectra.real**2 + spectra.imag**2).mean(-2) @ _bands() / np.square(HANN).sum()
+    return powers
+
+
+@functools.cache
+def _fit() -> NDArray[np.float64]:
+    """``[TINT_TERMS, BANDS]``: the terms of a curve, by least squares beside an offset."""
+    shapes = np.vstack([np.ones(BANDS), cosines((np.arange(BANDS) + 0.5) / BANDS)])
+    return (np.linalg.pinv((shapes * WEIGHTS).T) * WEIGHTS)[1:]
+
+
+def wanted_tint(powers: Sequence[Powers]) -> NDArray[np.float64] | None:
+    """The terms that bring segments of these powers near the usual tint; None where nobody speaks."""
+    heard = np.array(powers).reshape(-1, BANDS)
+    sums = heard @ SHARES
+    if sums.max(initial=0) <= SILENT:
+        return None
+    missing = TYPICAL - 10 * np.log10(heard[sums > ACTIVE * sums.max()].mean(0) + 1e-12)
+    missing = (missing - np.sort(missing)[BANDS // 2]).clip(-FURTHEST, FURTHEST)
+    return (STRENGTH * (_fit() @ missing)).clip(-MOST, MOST)
+
+
+class Tinter(Ahead):
+    """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to the same of nearly the usual tint,
+    up to three seconds later. ``delay``: how many samples later the network gives it back."""
+
+    def __init__(self, channels: int, hop: int, delay: int) -> None:
+        super().__init__(np.zeros((channels, 0, TINT_TERMS), np.int8), hop, delay, AHEAD)
+        self._filter = TintFilter(channels, hop, delay)
+        self._first = 0  # segment of the first powers that are kept
+        self._powers: list[list[Powers]] = [[] for _ in range(channels)]
+        self._tints = np.zeros((channels, TINT_TERMS), np.int8)
+
+    def _hear(self, segments: Samples) -> None:
+        for known, heard in zip(self._powers, band_powers(segments), strict=True):
+            known += list(heard)
+
+    def _numbers_of(self, segment: int) -> Tints:
+        forgotten = max(0, segment - PAST - self._first)
+        self._first += forgotten
+        for tint, powers in zip(self._tints, self._powers, strict=True):
+            del powers[:forgotten]
+            wanted = wanted_tint(powers[: segment + AHEAD + 1 - self._first])
+            if wanted is not None and np.abs(wanted - tint).max() > TOLERANCE:
+                tint[:] = wanted.round()
+        return self._tints.copy()
+
+    def _follow(self, numbers: Tints) -> None:
+        self._filter.add(numbers)
+
+    def _change(self, audio: Samples) -> Samples:
+        return self._filter.apply(audio)
+
+
+class LiveTinter(Live):
+    """As ``Tinter``, for who can't wait: whole frames are given at once."""
+
+    def __init__(self, channels: int, hop: int, delay: int) -> None:
+        self._filter = TintFilter(channels, hop, delay)
+        self._powers: list[deque[Powers]] = [deque(maxlen=LIVE_PAST) for _ in range(channels)]
+        self._tints = np.zeros((channels, TINT_TERMS), np.int8)
+        self._heard = np.zeros((channels, 0, hop), np.float32)
+        super().__init__(np.zeros((channels, 0, TINT_TERMS), np.int8), hop, delay)
+
+    def _decide(self, frames: Samples) -> None:
+        """By the segments before."""
+        segment = SEGMENT_SAMPLES // self._hop
+        while frames.shape[1]:
+            new = frames[:, : segment - self._heard.shape[1]]
+            frames = frames[:, new.shape[1] :]
+            self._add(self._tints[:, None].repeat(new.shape[1], 1))
+            self._heard = np.concatenate([self._heard, new], 1)
+            if self._heard.shape[1] == segment:
+                self._hear(self._heard.reshape(len(self._heard), -1))
+                self._heard = self._heard[:, :0]
+
+    def _hear(self, audio: Samples) -> None:
+        for tint, known, powers in zip(self._tints, self._powers, band_powers(audio), strict=True):
+            known.append(powers)
+            wanted = wanted_tint(known)
+            if wanted is not None and np.abs(wanted - tint).max() > TOLERANCE:
+                tint += (wanted - tint).clip(-LIVE_STEP, LIVE_STEP).round().astype(np.int8)
+
+    def _follow(self, numbers: Tints) -> None:
+        self._filter.add(numbers)
+
+    def _change(self, audio: Samples) -> Samples:
+        return self._filter.apply(audio)
