@@ -1,4 +1,4 @@
-"""Training audio: found in folders and manifests, decoded once, kept in memory as int16."""
+"""Training audio: found in folders and manifests, decoded and conditioned once, kept in memory as int16."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ import soxr
 
 from hac_cli.audio.formats import RECORDINGS
 from hac_cli.errors import InputError, OutputError, UsageError
+from hac_cli.rumble import RumbleFilter
+from hac_cli.segments import SEGMENT_SAMPLES
+from hac_cli.tinters import Tinter
 
 SAMPLE_RATE = 24_000
 KINDS = ("speech", "music", "sfx")
@@ -150,8 +153,19 @@ def decode(path: Path) -> np.ndarray:
     return np.clip(np.round(mono * 32768), -32768, 32767).astype(np.int16)
 
 
+def condition(audio: np.ndarray) -> np.ndarray:
+    """Int16 audio without rumble and of nearly the usual tint, as loud as before: crops set the level."""
+    samples = audio[None] / np.float32(32768)
+    rumble, tinter = RumbleFilter(1), Tinter(1, SEGMENT_SAMPLES, 0)
+    parts = [tinter.push(rumble.push(samples)), tinter.push(rumble.flush()), tinter.flush()]
+    tinted = np.concatenate(parts, 1)[0]
+    gain = np.sqrt((np.square(samples).mean() + 1e-12) / (np.square(tinted).mean() + 1e-12))
+    gain = min(gain, 0.99 / max(1e-6, np.abs(tinted).max()))
+    return np.round(tinted * gain * 32768).astype(np.int16)
+
+
 def load(sources: Sequence[Source], cache: Path) -> Corpus:
-    """Every recording of the sources, decoded. The decoded audio is cached as ``cache/*.npy``.
+    """Every recording of the sources, decoded and conditioned. The audio is cached as ``cache/*.npy``.
 
     Raises InputError when a source doesn't exist or is empty, nothing at all can be used or memory is short;
     OutputError when the cache can't be written.
@@ -186,13 +200,13 @@ def _cached(path: Path, cache: Path) -> np.ndarray:
         digest = hashlib.blake2b(digest_size=8)
         while part := file.read(1 << 20):
             digest.update(part)
-    entry = cache / f"{path.stem}-{path.stat().st_size}-{digest.hexdigest()}.npy"
+    entry = cache / f"{path.stem}-{path.stat().st_size}-{digest.hexdigest()}-conditioned.npy"
     try:
         if entry.exists():
             return np.load(entry)  # a map would hold a descriptor
     except (EOFError, ValueError):
         pass  # not whole: a machine that crashed leaves such
-    audio = decode(path)
+    audio = condition(decode(path))
     _keep(audio, entry)
     return audio
 
