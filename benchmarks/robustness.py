@@ -1,8 +1,9 @@
-"""Does any level sound as good and come back, is silence silent, does nothing howl:
+"""Does any level and any microphone sound as good and come back, is silence silent, does nothing howl:
 
     python benchmarks/robustness.py DIR [--model v2-150]
 
-The clips of the folder are scaled to RMS levels from -45 to 0 dBFS; silence, sines and noise are coded as they are.
+The clips of the folder are scaled to RMS levels from -45 to 0 dBFS, and filtered as by rooms and microphones; silence,
+sines and noise are coded as they are.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from hac_cli.eval import SAMPLE_RATE, clips
 from hac_cli.eval.coders import HacCoder
-from hac_cli.eval.metrics import level_change, pesq
+from hac_cli.eval.metrics import level_change, mel_distance, pesq, stoi
 from hac_cli.model.released import DEFAULT_MODEL
 
 LEVELS = (-45, -40, -35, -30, -25, -20, -15, -10, -5, 0)
@@ -42,6 +43,28 @@ def levels(loaded: list[np.ndarray], model: str) -> None:
         print(f"{level:10d}       {np.mean(changes):+6.2f}  {worst:+6.2f}              {np.mean(scores):.3f}")
 
 
+def tints(loaded: list[np.ndarray], model: str) -> None:
+    """Filters of first order, but for the telephone's."""
+    filters = {
+        "as they are": lambda hertz: 1 + 0 * hertz,
+        "dark": lambda hertz: 1 / np.sqrt(1 + (hertz / 700) ** 2),
+        "bright": lambda hertz: np.sqrt(1 + (hertz / 700) ** 2) / np.sqrt(1 + (hertz / 4000) ** 2),
+        "boomy": lambda hertz: np.sqrt(1 + (1000 / (hertz + 1)) ** 2) / np.sqrt(1 + (150 / (hertz + 1)) ** 2),
+        "thin": lambda hertz: 1 / np.sqrt(1 + (500 / (hertz + 1)) ** 2),
+        "telephone": lambda hertz: (hertz > 300) & (hertz < 3400),
+    }
+    print("recordings that are   PESQ-WB   ESTOI    mel")
+    for name, gain in filters.items():
+        scores = []
+        for clip in loaded:
+            spectrum = np.fft.rfft(clip)
+            audio = np.fft.irfft(spectrum * gain(np.fft.rfftfreq(len(clip), 1 / SAMPLE_RATE)), len(clip))
+            audio *= min(10 ** (-25 / 20) / np.sqrt(np.square(audio).mean()), 1 / np.abs(audio).max())
+            out = coded(audio, model)
+            scores.append([pesq(audio, out, "wb"), stoi(audio, out, extended=True), mel_distance(audio, out)])
+        print("{:20s} {:8.3f} {:8.3f} {:7.3f}".format(name, *np.mean(scores, 0)))
+
+
 def signals(model: str) -> None:
     time = np.arange(4 * SAMPLE_RATE) / SAMPLE_RATE
     cases = {"silence": np.zeros(4 * SAMPLE_RATE)}
@@ -58,7 +81,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default=DEFAULT_MODEL)
     arguments = parser.parse_args()
-    levels([clips.load(arguments.folder / name) for name in clips.find(arguments.folder)], arguments.model)
+    loaded = [clips.load(arguments.folder / name) for name in clips.find(arguments.folder)]
+    levels(loaded, arguments.model)
+    tints(loaded, arguments.model)
     signals(arguments.model)
 
 

@@ -34,6 +34,7 @@ MOST = 12  # dB of a term
 SILENT, ACTIVE = 1e-7, 0.03  # as in ``levels``
 PAST, AHEAD = 30, 8
 """Segments that a segment's tint goes by, beside itself."""
+PERIOD = 4  # segments from one tint to the next
 LIVE_PAST, LIVE_STEP = 94, 2
 """Where nothing waits: half a minute is remembered, and a term changes by no more than so many dB a segment."""
 
@@ -93,6 +94,8 @@ class Tinter(Ahead):
         self._first += forgotten
         for tint, powers in zip(self._tints, self._powers, strict=True):
             del powers[:forgotten]
+            if segment % PERIOD:
+                continue
             wanted = wanted_tint(powers[: segment + AHEAD + 1 - self._first])
             if wanted is not None and np.abs(wanted - tint).max() > TOLERANCE:
                 tint[:] = wanted.round()
