@@ -32,7 +32,7 @@ FURTHEST = 15  # dB that a band may be off, or it is another thing than a tint
 TOLERANCE = 1.2  # dB that a term may be off: a change costs bytes
 MOST = 12  # dB of a term
 SILENT, ACTIVE = 1e-7, 0.03  # as in ``levels``
-PAST, AHEAD = 30, 8
+PAST, AHEAD = 30, 4
 """Segments that a segment's tint goes by, beside itself."""
 PERIOD = 4  # segments from one tint to the next
 LIVE_PAST, LIVE_STEP = 94, 2
