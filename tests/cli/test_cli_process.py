@@ -144,7 +144,7 @@ def test_what_was_recorded_is_kept(options, number, code, word, start_hac, folde
     """A recorder's pipe stays open, and holds samples that nobody has read yet; `timeout` sends its signal twice."""
     process = start_hac("compress", "-q", *options, "-", "out.hac", stdin=subprocess.PIPE)
     header = b"" if options else wav_header(S16, 24_000, 1, None)
-    process.stdin.write(header + random.Random(0).randbytes(2 * 200_001))
+    process.stdin.write(header + random.Random(0).randbytes(2 * 300_001))
     process.stdin.flush()
     _wait_for(lambda: any(path.stat().st_size > 100 for path in folder.iterdir()), process)
     for _ in range(2):
@@ -154,13 +154,13 @@ def test_what_was_recorded_is_kept(options, number, code, word, start_hac, folde
     assert process.stderr.read() == b"hac: %s; what was heard until then is kept\n" % word
     assert (process.returncode, names(folder)) == (code, ["out.hac"])
     report = verify(io.BytesIO((folder / "out.hac").read_bytes()))
-    assert report.ok and report.summary.samples == 200_001
+    assert report.ok and report.summary.samples == 300_001
     process.stdin.close()
 
 
 def test_a_whole_recording_is_kept_when_its_pipe_stays_open(start_hac, folder):
     process = start_hac("compress", "-q", "-", "out.hac", stdin=subprocess.PIPE)
-    process.stdin.write(wav_header(S16, 24_000, 1, 200_001) + random.Random(0).randbytes(2 * 200_001))
+    process.stdin.write(wav_header(S16, 24_000, 1, 300_001) + random.Random(0).randbytes(2 * 300_001))
     process.stdin.flush()
     _wait_for(lambda: any(path.stat().st_size > 100 for path in folder.iterdir()), process)
     time.sleep(1)  # all of it is read then, and the pipe's end waited for
@@ -168,7 +168,7 @@ def test_a_whole_recording_is_kept_when_its_pipe_stays_open(start_hac, folder):
     assert process.wait(20) == 130
     assert process.stderr.read() == b"hac: interrupted; what was heard until then is kept\n"
     report = verify(io.BytesIO((folder / "out.hac").read_bytes()))
-    assert report.ok and report.summary.samples == 200_001
+    assert report.ok and report.summary.samples == 300_001
     process.stdin.close()
 
 
