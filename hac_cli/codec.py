@@ -51,8 +51,9 @@ def condition(pcm: Samples, *, model: str = released.DEFAULT_MODEL) -> tuple[Sam
     the tint that the network knows best; and the gains that this took, for ``decode``. Raises as ``encode``."""
     pcm = np.atleast_2d(np.asarray(pcm))
     check_channels(len(pcm))
-    config, pcm = released.find(model).config, checked_audio(pcm, len(pcm))
-    conditioner = Conditioner(len(pcm), config.hop_length, config.look_ahead)
+    chosen, pcm = released.find(model), checked_audio(pcm, len(pcm))
+    config = chosen.config
+    conditioner = Conditioner(len(pcm), config.hop_length, config.look_ahead, tinted=chosen.tinted)
     conditioned = conditioner.whole(pcm)
     frames = frames_for(pcm.shape[1], config.hop_length, config.look_ahead)
     return conditioned, gains_text(conditioner.gains(frames))

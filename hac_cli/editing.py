@@ -12,7 +12,6 @@ from pathlib import Path
 
 from hac_cli.audio import ByteSource, ByteTarget, Source, Target, refuse_same_file, whole_bytes
 from hac_cli.container import CODEC_SAMPLE_RATE, VERSION, Header, Reader, Writer
-from hac_cli.container.gains import with_tint
 from hac_cli.errors import HacError, OutputError, UsageError
 from hac_cli.predictors import for_header, open_reader
 from hac_cli.window import Window
@@ -61,7 +60,7 @@ def _copy_frames(reader: Reader, writer: Writer, first: int, stop: int | None) -
     position = reader.frames_passed
     for block in reader:
         part = slice(max(0, first - position), None if stop is None else max(0, stop - position))
-        writer.write(block.tokens[:, part], with_tint(block.gains, reader.header.channels)[:, part])
+        writer.write(block.tokens[:, part], block.gains[:, part])
         position += block.frames
         if stop is not None and position > stop:  # where it just comes to it, this may be the end
             return None
@@ -94,7 +93,7 @@ def cat(sources: Sequence[Source], target: Target) -> list[float]:
                 samples = header.samples_of(frames)
                 begins.append(samples / header.sample_rate)
                 for block in reader:
-                    writer.write(block.tokens, with_tint(block.gains, header.channels))
+                    writer.write(block.tokens, block.gains)
                     frames += block.frames
                 assert reader.summary
                 samples += reader.summary.samples
@@ -126,14 +125,14 @@ def _kind(header: Header) -> tuple[object, ...]:
     """What must be the same in files that are to become one."""
     return (
         header.sample_rate, header.channels, header.model_id, header.weights_digest, header.bits_per_token,
-        header.tokens_per_frame, header.hop_length, header.pre_skip,
+        header.tokens_per_frame, header.hop_length, header.pre_skip, header.tinted,
     )  # fmt: skip
 
 
 def _new_writer(sink: ByteTarget, like: Reader) -> Writer:
     """A file like another one, but for its length, which is not known yet, and for what nobody here knows of it."""
     tags, predictor = like.read_metadata(), for_header(like.header)
-    header = dataclasses.replace(like.header, total_samples=None, compatible_flags=0, tinted=True, version=VERSION)
+    header = dataclasses.replace(like.header, total_samples=None, compatible_flags=0, version=VERSION)
     writer = Writer(sink, header, predictor)
     writer.write_metadata(tags)
     return writer

@@ -135,7 +135,7 @@ def compress(
             predictor_digest=predictor.digest if predictor else None,
             total_samples=reader.samples_expected,
             compact=live,
-            tinted=True,
+            tinted=chosen.tinted,
         )
         check_room(header)
         writer = Writer(stack.enter_context(whole_bytes(sink)), header, predictor)

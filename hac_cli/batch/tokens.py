@@ -3,9 +3,8 @@
 A shard holds what the ``.hac`` files would hold: for every recording its path, ``sample_rate``, ``channels``, exact
 ``samples``, the model with the digest of its weights, tokens ``[channels, frames]`` (one a frame), their digest as in a
 ``.hac`` file's end block, and ``gains``, what was done to the audio before it was coded, in dB:
-``0:12,3,0,-1,0 480:15,3,0,-1,0`` from frame 0 on and from frame 480 on, for each channel its gain and the terms of its
-tint; an empty text, nothing. So tokens become ``.hac`` files in memory and the other way round, checked as there.
-
+``0:12,9 480:15,9`` from frame 0 on and from frame 480 on, for each channel its gain, and its tint behind it if there
+is one; an empty text, nothing. So tokens become ``.hac`` files in memory and the other way round, checked as there.
 - ``.npz``: a column each, and the tokens of all recordings one behind the other in ``tokens`` (int32); those of
   recording i are ``tokens[offsets[i] : offsets[i + 1]].reshape(channels[i], -1)``. ``gains`` is one text, a line a
   recording. No pickles.
@@ -27,7 +26,7 @@ from numpy.typing import NDArray
 
 from hac_cli.audio import ByteSource, Source
 from hac_cli.container import Header, Reader, Writer
-from hac_cli.container.gains import gains_of_text, gains_text, with_tint
+from hac_cli.container.gains import gains_of_text, gains_text
 from hac_cli.container.packing import TokenDigest
 from hac_cli.errors import CorruptError, HacError, InputError, UsageError
 from hac_cli.predictors import open_reader
@@ -84,13 +83,14 @@ def to_hac(recording: Recording) -> bytes:
     ModelError if their weights are not installed."""
     from hac_cli.model.released import find_for_file, released
 
-    digest = bytes.fromhex(recording.weights_digest)
-    numbers = {model.short_digest: model.model_id for model in released()}
-    known = {model.name: model.model_id for model in released()}
+    digest, models = bytes.fromhex(recording.weights_digest), released()
+    numbers = {model.short_digest: model.model_id for model in models}
+    known = {model.name: model.model_id for model in models}
     model = find_for_file(numbers.get(digest, known.get(recording.model, 0xFFFF)), digest)
     tokens = recording.tokens.reshape(recording.channels, -1, 1)
     if _digest(tokens) != recording.digest:
         raise CorruptError("digest mismatch: these are not the tokens that were written")
+    gains = gains_of_text(recording.gains, *tokens.shape[:2])
     try:
         header = Header(
             sample_rate=recording.sample_rate,
@@ -101,10 +101,10 @@ def to_hac(recording: Recording) -> bytes:
             hop_length=model.config.hop_length,
             pre_skip=model.config.look_ahead,
             total_samples=recording.samples,
-            tinted=True,
+            tinted=len(gains) != recording.channels,
         )
         writer = Writer(sink := io.BytesIO(), header)
-        writer.write(tokens, with_tint(gains_of_text(recording.gains, *tokens.shape[:2]), recording.channels))
+        writer.write(tokens, gains)
         writer.finish(recording.samples)
     except UsageError as error:
         raise CorruptError(f"its facts don't fit its tokens: {error.message}") from None

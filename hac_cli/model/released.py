@@ -28,7 +28,8 @@ DEFAULT_MODEL = "v2"
 
 @dataclass(frozen=True)
 class ReleasedModel:
-    """One entry of ``released.json`` with what the weights file says of itself."""
+    """One entry of ``released.json`` with what the weights file says of itself. ``tinted``: it has learned from
+    speech of the usual tint, and is given such."""
 
     name: str
     model_id: int
@@ -38,6 +39,7 @@ class ReleasedModel:
     parameters: int
     config: ModelConfig
     predictor_digest: str | None = None
+    tinted: bool = False
 
     @property
     def short_digest(self) -> bytes:
@@ -156,6 +158,7 @@ def _describe(entry: dict[str, Any]) -> ReleasedModel:
         parameters=int(metadata["parameters"]),
         config=read_config(path),
         predictor_digest=entry.get("predictor_sha256"),
+        tinted=entry.get("tinted", False),
     )
 
 

@@ -103,8 +103,9 @@ def test_unusual_recordings_come_near_the_usual_tint(shape, live):
 @pytest.mark.parametrize("shape", ["dark", "boomy"])
 def test_unusual_recordings_sound_as_good_as_usual_ones(shape):
     def distance(audio: np.ndarray) -> tuple[float, float]:
-        conditioned, gains = hac_cli.condition(audio)
-        decoded = hac_cli.decode(hac_cli.encode(conditioned), gains=gains, samples=len(audio))[0]
+        conditioned, gains = hac_cli.condition(audio, model="v2-150")
+        tokens = hac_cli.encode(conditioned, model="v2-150")
+        decoded = hac_cli.decode(tokens, gains=gains, samples=len(audio), model="v2-150")[0]
         return stoi(audio, decoded), mel_distance(audio, decoded)
 
     usual, unusual = distance(SPEECH), distance(coloured(shape))
@@ -157,7 +158,7 @@ def test_a_file_says_its_tint_and_tokens_take_it_along():
     source, file = io.BytesIO(), io.BytesIO()
     soundfile.write(source, coloured("dark"), RATE, "FLOAT", format="WAV")
     source.seek(0)
-    hac_cli.compress(source, file)
+    hac_cli.compress(source, file, model="v2-150")
     file.seek(0)
     reader = Reader(file, predictor=for_header)
     gains = np.concatenate([block.gains for block in reader], 1)
@@ -167,7 +168,7 @@ def test_a_file_says_its_tint_and_tokens_take_it_along():
     np.testing.assert_array_equal(gains_of_text(stored.gains, 1, gains.shape[1]), gains)
     file.seek(0)
     hac_cli.decompress(file, sink, raw=f"{RATE}:1:f32")
-    decoded = hac_cli.decode(stored.tokens, gains=stored.gains, samples=SPEECH.size)[0]
+    decoded = hac_cli.decode(stored.tokens, gains=stored.gains, samples=SPEECH.size, model="v2-150")[0]
     np.testing.assert_allclose(np.frombuffer(sink.getvalue(), np.float32), decoded, atol=1e-4)
 
 
