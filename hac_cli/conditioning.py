@@ -6,8 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.container import TINT_TERMS, Gains
-from hac_cli.container.gains import with_tint
+from hac_cli.container import Gains
 from hac_cli.levels import Leveller, LiveLeveller, Unleveller
 from hac_cli.rumble import LiveRumbleFilter, RumbleFilter
 from hac_cli.tint import TintFilter
@@ -60,13 +59,17 @@ class Restorer:
         self._channels = channels
         self._unleveller = Unleveller(channels, hop, delay)
         self._tint = TintFilter(channels, hop, delay, inverse=True)
+        self._tinted = False  # gains have none
 
     def add(self, gains: Gains) -> None:
         """Those of the next frames to be decoded."""
-        terms = with_tint(gains, self._channels).reshape(self._channels, 1 + TINT_TERMS, gains.shape[1])
+        terms = gains.reshape(self._channels, len(gains) // self._channels, gains.shape[1])
         self._unleveller.add(terms[:, 0])
-        self._tint.add(terms[:, 1:].swapaxes(1, 2))
+        self._tinted = len(gains) > self._channels
+        if self._tinted:
+            self._tint.add(terms[:, 1:].swapaxes(1, 2))
 
     def restore(self, audio: Samples) -> Samples:
         """The next samples."""
-        return self._tint.apply(self._unleveller.restore(audio))
+        audio = self._unleveller.restore(audio)
+        return self._tint.apply(audio) if self._tinted else audio

@@ -75,6 +75,10 @@ class Curve:
         taken, self._factors, self._skip = self._factors[:, self._skip : stop], self._factors[:, stop:], 0
         return taken
 
+    def apply(self, audio: Samples) -> Samples:
+        """The next samples, louder by these factors."""
+        return audio * self.take(audio.shape[1])
+
     def __len__(self) -> int:
         return max(0, self._factors.shape[1] - self._skip)
 
@@ -84,8 +88,7 @@ class Leveller(Ahead):
     to two seconds later. ``delay``: how many samples later the network gives it back."""
 
     def __init__(self, channels: int, hop: int, delay: int) -> None:
-        super().__init__(np.zeros((channels, 0), np.int8), hop, delay, AHEAD)
-        self._curve = Curve(channels, hop, delay)
+        super().__init__(np.zeros((channels, 0), np.int8), Curve(channels, hop, delay), hop, delay, AHEAD)
         self._channels = [_Channel() for _ in range(channels)]
 
     def _hear(self, segments: Samples) -> None:
@@ -94,12 +97,6 @@ class Leveller(Ahead):
 
     def _numbers_of(self, segment: int) -> Gains:
         return np.array([channel.decide(segment) for channel in self._channels], np.int8)
-
-    def _follow(self, numbers: Gains) -> None:
-        self._curve.add(numbers)
-
-    def _change(self, audio: Samples) -> Samples:
-        return audio * self._curve.take(audio.shape[1])
 
 
 class _Channel:
@@ -131,9 +128,8 @@ class LiveLeveller(Live):
     """As ``Leveller``, for who can't wait: whole frames are given at once."""
 
     def __init__(self, channels: int, hop: int, delay: int) -> None:
-        self._curve = Curve(channels, hop, delay)
+        super().__init__(np.zeros((channels, 0), np.int8), Curve(channels, hop, delay), hop, delay)
         self._channels = [_LiveChannel(SEGMENT_SAMPLES // hop) for _ in range(channels)]
-        super().__init__(np.zeros((channels, 0), np.int8), hop, delay)
 
     def _decide(self, frames: Samples) -> None:
         powers, peaks = np.square(frames).mean(-1).tolist(), np.abs(frames).max(-1).tolist()
@@ -141,12 +137,6 @@ class LiveLeveller(Live):
             list(map(channel.decide, *heard)) for channel, *heard in zip(self._channels, powers, peaks, strict=True)
         ]
         self._add(np.array(gains, np.int8))
-
-    def _follow(self, numbers: Gains) -> None:
-        self._curve.add(numbers)
-
-    def _change(self, audio: Samples) -> Samples:
-        return audio * self._curve.take(audio.shape[1])
 
 
 class _LiveChannel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,22 @@ SEGMENT_SAMPLES = 7680
 """At the codec's rate, 0.32 s, over which audio is heard. Whole frames of every model."""
 
 
-class Decided(ABC):
+class Change(Protocol):
+    """Changes audio by numbers that were decided before."""
+
+    def add(self, numbers: Numbers, /) -> None:
+        """Those of the next frames, one at least."""
+
+    def apply(self, audio: Samples, /) -> Samples:
+        """The next samples."""
+
+
+class Decided:
     """The numbers of frames ``[channels, frames, ...]``, kept until they are asked for."""
 
-    def __init__(self, nothing: Numbers) -> None:
-        """``nothing``: the numbers of no frames."""
-        self._numbers = nothing
+    def __init__(self, nothing: Numbers, change: Change) -> None:
+        """``nothing``: the numbers of no frames; ``change``: what is done to the audio by them."""
+        self._numbers, self._change = nothing, change
 
     def numbers(self, frames: int) -> Numbers:
         """Those of the next frames."""
@@ -30,24 +41,16 @@ class Decided(ABC):
     def _add(self, numbers: Numbers) -> None:
         self._numbers = np.concatenate([self._numbers, numbers], 1)
         if numbers.size:
-            self._follow(numbers)
-
-    @abstractmethod
-    def _follow(self, numbers: Numbers) -> None:
-        """Changes the next frames so."""
-
-    @abstractmethod
-    def _change(self, audio: Samples) -> Samples:
-        """The next samples, changed."""
+            self._change.add(numbers)
 
 
-class Ahead(Decided):
+class Ahead(Decided, ABC):
     """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to the same as it is decided to be when
     ``ahead`` segments more were heard. ``delay``: how many samples later the network gives it back."""
 
-    def __init__(self, nothing: Numbers, hop: int, delay: int, ahead: int) -> None:
+    def __init__(self, nothing: Numbers, change: Change, hop: int, delay: int, ahead: int) -> None:
         assert SEGMENT_SAMPLES % hop == 0
-        super().__init__(nothing)
+        super().__init__(nothing, change)
         channels = len(nothing)
         self._ahead, self._frames = ahead, SEGMENT_SAMPLES // hop
         self._waiting = np.zeros((channels, 0), np.float32)  # for what is decided
@@ -89,7 +92,7 @@ class Ahead(Decided):
         ready = max(0, min(self._waiting.shape[1], self._ready))
         self._ready -= ready
         audio, self._waiting = self._waiting[:, :ready], self._waiting[:, ready:]
-        return self._change(audio)
+        return self._change.apply(audio)
 
     @abstractmethod
     def _hear(self, segments: Samples) -> None:
@@ -100,12 +103,12 @@ class Ahead(Decided):
         """What is decided of a segment, one after the other: ``[channels, ...]``."""
 
 
-class Live(Decided):
+class Live(Decided, ABC):
     """As ``Ahead``, for who can't wait: whole frames are given at once."""
 
-    def __init__(self, nothing: Numbers, hop: int, delay: int) -> None:
+    def __init__(self, nothing: Numbers, change: Change, hop: int, delay: int) -> None:
         assert SEGMENT_SAMPLES % hop == delay % hop == 0
-        super().__init__(nothing)
+        super().__init__(nothing, change)
         self._hop = hop
         self._waiting = np.zeros((len(nothing), 0), np.float32)  # not a whole frame yet
         self._add(np.zeros((len(nothing), delay // hop, *nothing.shape[2:]), np.int8))
@@ -125,7 +128,7 @@ class Live(Decided):
     def _changed(self, audio: Samples) -> Samples:
         if audio.size:
             self._decide(audio.reshape(len(audio), -1, self._hop))
-        return self._change(audio)
+        return self._change.apply(audio)
 
     @abstractmethod
     def _decide(self, frames: Samples) -> None:

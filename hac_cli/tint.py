@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.compiled import is_there, library
-from hac_cli.container import TINT_TERMS
+from hac_cli.container import CODEC_SAMPLE_RATE, TINT_TERMS
 
 Samples = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -26,7 +26,6 @@ Tints = NDArray[np.int8]
 Curve = tuple[float, ...]
 """The terms of one."""
 
-RATE = 24_000
 LOW, HIGH = 60.0, 12_000.0  # Hz; a cosine's half period reaches from one to the other, on a logarithmic axis
 ORDER = 16  # of the predictor
 GRID = 1024  # frequencies up to the rate, of which it is made
@@ -40,8 +39,8 @@ def cosines(places: Doubles) -> Doubles:
 
 @functools.cache
 def _series() -> Doubles:
-    frequencies = np.arange(GRID) * RATE / GRID
-    frequencies = np.minimum(frequencies, RATE - frequencies).clip(LOW, HIGH)
+    frequencies = np.arange(GRID) * CODEC_SAMPLE_RATE / GRID
+    frequencies = np.minimum(frequencies, CODEC_SAMPLE_RATE - frequencies).clip(LOW, HIGH)
     return cosines(np.log(frequencies / LOW) / math.log(HIGH / LOW))
 
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.container import TINT_TERMS
+from hac_cli.container import CODEC_SAMPLE_RATE, TINT_TERMS
+from hac_cli.levels import ACTIVE, SILENT
 from hac_cli.segments import SEGMENT_SAMPLES, Ahead, Live
-from hac_cli.tint import HIGH, LOW, RATE, TintFilter, Tints, cosines
+from hac_cli.tint import HIGH, LOW, TintFilter, Tints, cosines
 
 Samples = NDArray[np.float32]
 Powers = NDArray[np.float64]
@@ -24,14 +25,13 @@ TYPICAL = np.array([-2, 0.2, 9.2, 11.4, 11.3, 10.7, 8.8, 4.8, -0.5, -4.7, -8.3, 
 """dB: the power of bands as wide as each other on a logarithmic axis, at the median of 283 speakers."""
 BANDS = len(TYPICAL)
 EDGES = np.geomspace(LOW, HIGH, BANDS + 1)
-SHARES = np.diff(EDGES) / (RATE / 2)  # of all power, where that is the same everywhere
+SHARES = np.diff(EDGES) / (CODEC_SAMPLE_RATE / 2)  # of all power, where that is the same everywhere
 WEIGHTS = np.array([0.4, 0.7] + [1.0] * (BANDS - 3) + [0.4])
 """Low bands tell how high a voice is, and the highest one may be empty."""
 STRENGTH = 0.7  # of the difference that is taken off
 FURTHEST = 15  # dB that a band may be off, or it is another thing than a tint
 TOLERANCE = 1.2  # dB that a term may be off: a change costs bytes
 MOST = 12  # dB of a term
-SILENT, ACTIVE = 1e-7, 0.03  # as in ``levels``
 PAST, AHEAD = 30, 4
 """Segments that a segment's tint goes by, beside itself."""
 PERIOD = 4  # segments from one tint to the next
@@ -42,7 +42,7 @@ LIVE_PAST, LIVE_STEP = 94, 2
 @functools.cache
 def _bands() -> NDArray[np.float64]:
     """``[bins, BANDS]``: what each bin has of a band, whose power is the mean over its width."""
-    width = RATE / WINDOW
+    width = CODEC_SAMPLE_RATE / WINDOW
     upper = (np.arange(WINDOW // 2 + 1)[:, None] + 0.5) * width
     shared = np.maximum(np.minimum(upper, EDGES[1:]) - np.maximum(upper - width, EDGES[:-1]), 0)
     return shared / shared.sum(0)
@@ -76,11 +76,11 @@ def wanted_tint(powers: Sequence[Powers]) -> NDArray[np.float64] | None:
 
 class Tinter(Ahead):
     """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to the same of nearly the usual tint,
-    up to three seconds later. ``delay``: how many samples later the network gives it back."""
+    up to two seconds later. ``delay``: how many samples later the network gives it back."""
 
     def __init__(self, channels: int, hop: int, delay: int) -> None:
-        super().__init__(np.zeros((channels, 0, TINT_TERMS), np.int8), hop, delay, AHEAD)
-        self._filter = TintFilter(channels, hop, delay)
+        filter_ = TintFilter(channels, hop, delay)
+        super().__init__(np.zeros((channels, 0, TINT_TERMS), np.int8), filter_, hop, delay, AHEAD)
         self._first = 0  # segment of the first powers that are kept
         self._powers: list[list[Powers]] = [[] for _ in range(channels)]
         self._tints = np.zeros((channels, TINT_TERMS), np.int8)
@@ -101,22 +101,16 @@ class Tinter(Ahead):
                 tint[:] = wanted.round()
         return self._tints.copy()
 
-    def _follow(self, numbers: Tints) -> None:
-        self._filter.add(numbers)
-
-    def _change(self, audio: Samples) -> Samples:
-        return self._filter.apply(audio)
-
 
 class LiveTinter(Live):
     """As ``Tinter``, for who can't wait: whole frames are given at once."""
 
     def __init__(self, channels: int, hop: int, delay: int) -> None:
-        self._filter = TintFilter(channels, hop, delay)
+        filter_ = TintFilter(channels, hop, delay)
+        super().__init__(np.zeros((channels, 0, TINT_TERMS), np.int8), filter_, hop, delay)
         self._powers: list[deque[Powers]] = [deque(maxlen=LIVE_PAST) for _ in range(channels)]
         self._tints = np.zeros((channels, TINT_TERMS), np.int8)
         self._heard = np.zeros((channels, 0, hop), np.float32)
-        super().__init__(np.zeros((channels, 0, TINT_TERMS), np.int8), hop, delay)
 
     def _decide(self, frames: Samples) -> None:
         """By the segments before."""
@@ -136,9 +130,3 @@ class LiveTinter(Live):
             wanted = wanted_tint(known)
             if wanted is not None and np.abs(wanted - tint).max() > TOLERANCE:
                 tint += (wanted - tint).clip(-LIVE_STEP, LIVE_STEP).round().astype(np.int8)
-
-    def _follow(self, numbers: Tints) -> None:
-        self._filter.add(numbers)
-
-    def _change(self, audio: Samples) -> Samples:
-        return self._filter.apply(audio)

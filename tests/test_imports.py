@@ -26,7 +26,7 @@ ALLOWED = {
     "levels": {"container", "segments"},
     "rumble": {"compiled"},
     "tint": {"compiled", "container"},
-    "tinters": {"container", "segments", "tint"},
+    "tinters": {"container", "levels", "segments", "tint"},
     "conditioning": {"container", "levels", "rumble", "tint", "tinters"},
     "codec": {"conditioning", "container.gains", "model", "search"},
     "predictors": {"container", "model"},

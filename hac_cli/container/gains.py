@@ -108,12 +108,3 @@ def gains_of_text(text: str, channels: int, frames: int) -> Gains:
         raise CorruptError(f"its gains can't be read: {text!r:.40}") from None
     _check_tint(gains, channels)
     return gains
-
-
-def with_tint(gains: Gains, channels: int) -> Gains:
-    """As files of format 1.5 have them; gains of before have a tint of 0."""
-    if len(gains) != channels:
-        return gains
-    wide = np.zeros((channels * (1 + TINT_TERMS), gains.shape[1]), np.int8)
-    wide[:: 1 + TINT_TERMS] = gains
-    return wide
