@@ -12,7 +12,7 @@ from hac_cli.conditioning import Conditioner, Restorer
 from hac_cli.container.gains import gains_of_text, gains_text
 from hac_cli.errors import UsageError
 from hac_cli.model import released
-from hac_cli.model.arrays import as_integer, check_channels, check_frames_per_call, checked_audio
+from hac_cli.model.arrays import as_integer, check_channels, check_frames_per_call, recorded_audio
 from hac_cli.model.engine import DEFAULT_ENGINE, Engine, load_engine
 from hac_cli.model.stream import FRAMES_PER_CALL, DecoderStream, EncoderStream, frames_for
 
@@ -43,6 +43,7 @@ def encode(
     pcm = np.atleast_2d(np.asarray(pcm))
     make = searching_stream if best else encoder_stream
     stream = make(len(pcm), model=model, engine=engine)
+    pcm = recorded_audio(pcm, len(pcm))
     return np.concatenate([stream.push(pcm), stream.flush()], 1)
 
 
@@ -51,7 +52,7 @@ def condition(pcm: Samples, *, model: str = released.DEFAULT_MODEL) -> tuple[Sam
     the tint that the network knows best; and the gains that this took, for ``decode``. Raises as ``encode``."""
     pcm = np.atleast_2d(np.asarray(pcm))
     check_channels(len(pcm))
-    chosen, pcm = released.find(model), checked_audio(pcm, len(pcm))
+    chosen, pcm = released.find(model), recorded_audio(pcm, len(pcm))
     config = chosen.config
     conditioner = Conditioner(len(pcm), config.hop_length, config.look_ahead, tinted=chosen.tinted)
     conditioned = conditioner.whole(pcm)

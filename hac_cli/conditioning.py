@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.container import Gains
-from hac_cli.levels import Leveller, LiveLeveller, Unleveller
+from hac_cli.levels import Curve, Leveller, LiveLeveller
 from hac_cli.rumble import LiveRumbleFilter, RumbleFilter
 from hac_cli.tint import TintFilter
 from hac_cli.tinters import LiveTinter, Tinter
@@ -57,19 +57,19 @@ class Restorer:
 
     def __init__(self, channels: int, hop: int, delay: int) -> None:
         self._channels = channels
-        self._unleveller = Unleveller(channels, hop, delay)
+        self._level = Curve(channels, hop, delay)
         self._tint = TintFilter(channels, hop, delay, inverse=True)
         self._tinted = False  # gains have none
 
     def add(self, gains: Gains) -> None:
         """Those of the next frames to be decoded."""
         terms = gains.reshape(self._channels, len(gains) // self._channels, gains.shape[1])
-        self._unleveller.add(terms[:, 0])
+        self._level.add(terms[:, 0])
         self._tinted = len(gains) > self._channels
         if self._tinted:
             self._tint.add(terms[:, 1:].swapaxes(1, 2))
 
     def restore(self, audio: Samples) -> Samples:
         """The next samples."""
-        audio = self._unleveller.restore(audio)
+        audio = audio / self._level.take(audio.shape[1])
         return self._tint.apply(audio) if self._tinted else audio

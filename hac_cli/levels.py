@@ -68,19 +68,16 @@ class Curve:
 
     def take(self, samples: int) -> NDArray[np.float32]:
         """The next factors, ``[channels, samples]``."""
-        assert samples <= len(self)
         if not samples:
             return self._factors[:, :0]
         stop = self._skip + samples
         taken, self._factors, self._skip = self._factors[:, self._skip : stop], self._factors[:, stop:], 0
+        assert taken.shape[1] == samples
         return taken
 
     def apply(self, audio: Samples) -> Samples:
         """The next samples, louder by these factors."""
         return audio * self.take(audio.shape[1])
-
-    def __len__(self) -> int:
-        return max(0, self._factors.shape[1] - self._skip)
 
 
 class Leveller(Ahead):
@@ -156,19 +153,3 @@ class _LiveChannel:
             self._heard = []
             self._gain = min(wanted_gain(self._powers, gain, LIVE_SILENT), gain + LIVE_RISE, LIVE_MOST)
         return gain
-
-
-class Unleveller:
-    """Decoded audio ``[channels, samples]`` back to its own level. ``delay``: samples of the first frame that are left
-    out of it."""
-
-    def __init__(self, channels: int, hop: int, delay: int) -> None:
-        self._curve = Curve(channels, hop, delay)
-
-    def add(self, gains: Gains) -> None:
-        """Those of the next frames to be decoded."""
-        self._curve.add(gains)
-
-    def restore(self, audio: Samples) -> Samples:
-        """The next samples."""
-        return audio / self._curve.take(audio.shape[1])

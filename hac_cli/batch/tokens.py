@@ -32,6 +32,7 @@ from hac_cli.errors import CorruptError, HacError, InputError, UsageError
 from hac_cli.predictors import open_reader
 
 FACTS = ("path", "sample_rate", "channels", "samples", "model", "weights_digest", "digest", "gains")
+NUMBERS = "sample_rate", "channels", "samples"
 
 
 class Recording(NamedTuple):
@@ -170,9 +171,6 @@ class _Format(NamedTuple):
     paths: Callable[[str], Iterator[str]]
 
 
-# -- NumPy ------------------------------------------------------------------------------------------------------
-
-
 def _write_npz(shard: str, recordings: list[Recording]) -> None:
     keys = [key for key in FACTS if key != "gains"]
     columns: dict[str, Any] = {key: np.array([getattr(item, key) for item in recordings]) for key in keys}
@@ -200,9 +198,6 @@ def _npz_paths(shard: str) -> Iterator[str]:
         yield from file["path"].tolist()
 
 
-# -- Parquet ----------------------------------------------------------------------------------------------------
-
-
 def _write_parquet(shard: str, recordings: list[Recording]) -> None:
     import pyarrow
     from pyarrow import parquet
@@ -226,9 +221,6 @@ def _parquet_paths(shard: str) -> Iterator[str]:
     yield from parquet.read_table(shard, columns=["path"])["path"].to_pylist()
 
 
-# -- JSON -------------------------------------------------------------------------------------------------------
-
-
 def _write_jsonl(shard: str, recordings: list[Recording]) -> None:
     with Path(shard).open("w", encoding="ascii") as file:
         for item in recordings:
@@ -248,8 +240,12 @@ def _jsonl_paths(shard: str) -> Iterator[str]:
 
 
 def _recording(facts: dict[str, Any], tokens: Any) -> Recording:
+    """Raises one or the other error for what can't be meant."""
     shaped = np.asarray(tokens, np.int32).reshape(facts["channels"], -1)
     known = {"gains": ""} | {key: facts[key] for key in FACTS if key in facts}  # older shards have none
+    if not all(isinstance(known[key], int if key in NUMBERS else str) for key in FACTS):
+        raise TypeError
+    bytes.fromhex(known["weights_digest"])
     return Recording(**known, tokens=shaped)
 
 

@@ -178,7 +178,7 @@ class Reader:
 
     def _content(self, block: BlockHeader, number: int, payload: bytes) -> Block | End | None:
         if block.skippable:
-            if block.tag == METADATA and not self.metadata:
+            if block.tag == METADATA and not (self.metadata or self._position):
                 self.metadata = unpack_metadata(payload)
             return None
         if block.kind == END and not block.flags:

@@ -67,11 +67,20 @@ class Source:
         It never reads ``step`` bytes or more beyond the pattern's first byte.
         """
         self.skip(min(1, len(self._ahead)))
-        while not (found := [at for pattern in patterns if (at := self._ahead.find(pattern)) >= 0]):
+        while (first := self._first(patterns)) < 0:
             self.skip(max(0, len(self._ahead) - max(map(len, patterns)) + 1))
             before = len(self._ahead)
             if len(self.peek(step)) == before:
                 self.skip(before)
                 return False
-        self.skip(min(found))
+        self.skip(first)
         return True
+
+    def _first(self, patterns: Sequence[bytes]) -> int:
+        """Where the first of the patterns stands, -1 if none does. None is looked for behind another, which may be
+        near, and the other one nowhere."""
+        first, size = -1, len(self._ahead)
+        for pattern in patterns:
+            at = self._ahead.find(pattern, 0, size if first < 0 else first + len(pattern) - 1)
+            first = at if at >= 0 else first
+        return first

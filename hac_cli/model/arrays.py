@@ -42,8 +42,7 @@ def check_open(ended: bool) -> None:
 
 
 def checked_audio(audio: NDArray[Any], channels: int) -> NDArray[np.float32]:
-    """Audio as it is coded. Raises UsageError for another shape or integers, InputError for NaN, infinite samples, or
-    what is so loud that it must be integers written as floats."""
+    """Audio as it is coded. Raises UsageError for another shape or integers, InputError for NaN or infinite samples."""
     audio = np.asarray(audio)
     if audio.ndim != 2 or len(audio) != channels:
         raise UsageError(f"audio must have the shape [channels, samples], here [{channels}, n], not {audio.shape}")
@@ -56,6 +55,14 @@ def checked_audio(audio: NDArray[Any], channels: int) -> NDArray[np.float32]:
     peak = float(np.abs(audio).max(initial=0))  # NaN where any sample is
     if not math.isfinite(peak):
         raise InputError("the audio holds samples that are not finite numbers")
+    return audio
+
+
+def recorded_audio(audio: NDArray[Any], channels: int) -> NDArray[np.float32]:
+    """As ``checked_audio``, of audio that nothing was done to. Raises InputError as well for what is so loud that it
+    must be integers written as floats."""
+    audio = checked_audio(audio, channels)
+    peak = float(np.abs(audio).max(initial=0))
     if peak >= LOUDEST:
         raise InputError(f"the audio holds a sample of {peak:.0f}, where 1 is full level; divide 16-bit integers by "
                          "32768")  # fmt: skip

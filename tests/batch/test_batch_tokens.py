@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 
 import numpy as np
@@ -93,6 +94,19 @@ def test_damage(extension, files, tmp_path):
             continue
         with pytest.raises(CorruptError):
             tokens.read(str(path))
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"weights_digest": "x" * 16}, {"weights_digest": None}, {"samples": 1.5}, {"model": []},
+     {"sample_rate": "24000"}, {"sample_rate": 24000.0}, {"channels": 0}, {"gains": 3}, {"digest": None}],
+)  # fmt: skip
+def test_facts_of_another_kind(facts, tmp_path):
+    path = tmp_path / "shard.jsonl"
+    tokens.write(str(path), "jsonl", [tokens.from_hac("one.wav", "v2", coded())])
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+    with pytest.raises(CorruptError):
+        tokens.to_hac(*tokens.read(str(path)))
 
 
 def test_tokens_that_are_not_those_written():

@@ -208,6 +208,13 @@ def test_what_is_lost_does_not_change_the_level_of_the_rest():
     assert abs(level(rest[4 * RATE :]) - level(whole[4 * RATE :])) < 0.5
 
 
+def test_what_is_taken_in_is_never_too_loud_for_the_network_when_live():
+    """A gain for soft speech meets the first frame that is as loud as may be."""
+    audio = at_level(-20)
+    audio[5 * RATE : 6 * RATE : 50] = 99
+    assert len(decompress(compress(audio, live=True))) == len(audio)
+
+
 def test_a_live_stream_has_its_level_for_those_who_come_late():
     quiet = np.concatenate([at_level(-25)] * 4)
     stream = compress(quiet, live=True, frames_per_block=6).getvalue()

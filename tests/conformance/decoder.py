@@ -247,7 +247,7 @@ class File:
         """Decode the block at ``offset``; where the next one begins."""
         block = Block(self.header, self.data, offset, self.next, tolerant)
         if block.type & SKIPPABLE:
-            if block.type == METADATA and not self.metadata:
+            if block.type == METADATA and not (self.metadata or self.frames):
                 self.read_metadata(block.payload)
             if block.type == HEADER_COPY and block.number > self.next:
                 self.next, self.frames = block.number, block.number * self.header.frames_per_block

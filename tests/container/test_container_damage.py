@@ -232,6 +232,8 @@ def test_metadata_is_there_before_the_first_tokens_or_is_refused():
     reader = Reader(io.BytesIO(join(pack_block(CRC, 0, SKIPPABLE | 15, b"x"), tags, *BLOCKS, END)))
     assert reader.read_metadata() == {"title": "a"}
     assert len(list(reader)) == 6
+    late = Reader(io.BytesIO(join(BLOCKS[0], pack_block(CRC, 1, METADATA, b"title=a\0"), *BLOCKS[1:], END)))
+    assert len(list(late)) == 6 and not late.metadata
     moved = Reader(io.BytesIO(join(pack_block(CRC, 3, METADATA, b"title=a\0"), *BLOCKS, END)))
     moved.read_metadata()
     with pytest.raises(CorruptError, match=r"block 0 .* is missing"):

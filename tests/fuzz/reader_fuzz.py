@@ -38,7 +38,7 @@ def assemble(recipe: bytes) -> bytes:
     header = make(
         channels=1 + choices[0] // 2 % 3, tokens_per_frame=per_frame, bits_per_token=bits,
         frames_per_block=1 + choices[2] % 9, hop_length=4 + 4 * choices[3], total_samples=choices[4],
-        compact=bool(choices[1] & 4),
+        compact=bool(choices[1] & 4), tinted=bool(choices[1] & 8),
     )  # fmt: skip
     file = header.pack()
     crc = int.from_bytes(file[-4:], "little")
@@ -53,7 +53,7 @@ def assemble(recipe: bytes) -> bytes:
 def check(file: bytes) -> None:
     """Both decoders accept or refuse the file, and find the same in it; nothing else than CorruptError is raised."""
     try:
-        reader, tokens, _ = container_files.read_strict(file)
+        reader, tokens, gains = container_files.read_strict(file)
     except CorruptError:
         reader = None
     try:
@@ -63,6 +63,7 @@ def check(file: bytes) -> None:
     assert (reader is None) == (theirs is None), (reader, theirs)
     if reader:
         assert tokens.transpose(1, 0, 2).astype("<u4").tobytes() == theirs.token_bytes()
+        assert gains.T.tolist() == [frame for block in theirs.gains.values() for frame in block]
         assert reader.summary.samples == theirs.samples and reader.metadata == theirs.metadata
     try:
         blocks, damages = container_files.read_tolerant(file)
@@ -70,12 +71,15 @@ def check(file: bytes) -> None:
         assert reader is None
         return
     assert bool(damages) == (reader is None)
-    found = decoder.recover(file, PREDICTOR).blocks
+    recovered = decoder.recover(file, PREDICTOR)
+    found, gains = recovered.blocks, recovered.gains
     assert found == {block.number: block.tokens.transpose(1, 0, 2).ravel().tolist() for block in blocks}
+    assert gains == {block.number: block.gains.T.tolist() for block in blocks}
     skipping = Reader(io.BytesIO(file), on_damage=[].append, predictor=container_files.find_predictor)
     skipping.read_metadata()
     skipping.skip_blocks(2)
-    assert {block.number for block in skipping} <= found.keys()
+    for block in skipping:
+        assert gains[block.number] == block.gains.T.tolist()
 
 
 def run(data: bytes) -> None:

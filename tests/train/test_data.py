@@ -256,6 +256,18 @@ def test_recordings_are_conditioned_but_for_their_level():
     assert 0.8 < np.square(audio / 32767).mean() / np.square(before).mean() < 1.25
 
 
+def test_what_was_conditioned_otherwise_is_conditioned_anew(folder, tmp_path, monkeypatch):
+    def heard() -> list[bytes]:
+        data._conditioning.cache_clear()
+        return [clip.audio.tobytes() for clip in data.load([data.Source(folder)], tmp_path / "cache").clips]
+
+    before = heard()
+    with monkeypatch.context() as patch:
+        patch.setattr("hac_cli.tinters.STRENGTH", 0.2)
+        assert not set(heard()) & set(before)
+    assert heard() == before
+
+
 def test_a_high_pass_takes_what_recordings_lose():
     noise = np.random.default_rng(0).standard_normal(24_000).astype(np.float32)
     spectrum = np.abs(np.fft.rfft(high_pass(noise))) / np.abs(np.fft.rfft(noise))
