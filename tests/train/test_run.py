@@ -46,7 +46,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(recipe, workers, corpus, tmp_
 
     assert whole.schedule.step == second.schedule.step == 6
     one, two = (checkpoint.load(trainer.checkpoint_path) for trainer in (whole, second))
-    for part in ("model", "average", "adversary", "optimizers", "balancer"):
+    for part in ("model", "average", "adversary", "foreteller", "optimizers", "balancer", "random"):
         assert_equal(one[part], two[part], part)
     if recipe is ADVERSARIAL:
         seen = lines(tmp_path / "whole" / "log.jsonl")
