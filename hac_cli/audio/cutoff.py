@@ -1,7 +1,7 @@
 """Whether a file was cut off, or holds more than is read, for the formats where libsndfile does not tell.
 
 It reads a shortened AIFF, AU, W64, Ogg, SPHERE or VOC file, or a WAV file of any coding, as a complete one of less
-length, and only the first of the streams that are chained in an Ogg file, and of joined FLAC, AU or WAV files.
+length, and only the first of the streams that are chained in an Ogg file, and of joined FLAC, AU, CAF or WAV files.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import re
 from typing import IO
 
-from hac_cli.audio.wav import Behind, end_of_data, is_much, what_follows
+from hac_cli.audio.chunks import MAGICS, Behind, end_of_caf, end_of_data, is_much, what_follows
 
 _HEAD_SIZE = 1024
 _W64_MAGIC = bytes.fromhex("726966662e91cf11a5d628db04c10000")
@@ -20,7 +20,7 @@ _FLAC_BEGINS, _FLAC_BEGINS_SIZE = re.compile(rb"fLaC[\0\x80]\0\0\x22"), 8
 _PIECE_SIZE = 1 << 20
 _OGG_PAGE = re.compile(rb"OggS\0(?P<flags>.)", re.DOTALL)
 _OGG_BEGINNING = re.compile(rb"OggS\0[\x02\x06].{21}", re.DOTALL)
-_OGG_BEGINS = 2
+_OGG_BEGINS, _OGG_ENDS = 2, 4
 _OGG_HEADER_SIZE = 27
 _OGG_MAX_PAGE_SIZE = _OGG_HEADER_SIZE + 255 + 255 * 255
 
@@ -70,7 +70,7 @@ def what_is_behind(file: IO[bytes]) -> Behind:
         position += len(data)
         return data
 
-    if head[:4] == b"RIFF":
+    if head[:4] in MAGICS:
         return what_follows(read, position % 2)  # chunks begin at even bytes
     if read_at(file, position, 4) == head[:4]:
         return Behind.FILE
@@ -90,7 +90,12 @@ def read_at(file: IO[bytes], position: int, size: int) -> bytes:
 
 def _announced_end(file: IO[bytes], head: bytes) -> int:
     """The byte at which a file should end, or in WAV its samples; 0 if it doesn't say."""
-    return end_of_data(functools.partial(read_at, file)) if head[:4] == b"RIFF" else _announced_size(head)
+    read = functools.partial(read_at, file)
+    if head[:4] == b"caff":
+        return end_of_caf(read)
+    if head[:4] == b"RIFX":
+        return end_of_data(read, ">")
+    return end_of_data(read, "<") if head[:4] in MAGICS else _announced_size(head)
 
 
 def _announced_size(head: bytes) -> int:
@@ -125,9 +130,9 @@ def _last_pages(file: IO[bytes], size: int) -> bytes:
 
 
 def _last_page_is_cut(tail: bytes) -> bool:
-    """Whether the last Ogg page that begins in ``tail`` goes on after its end."""
+    """Whether the last Ogg page that begins in ``tail`` goes on after its end, or isn't its stream's last one."""
     start = tail.rfind(b"OggS")
-    if start < 0 or len(tail) - start < _OGG_HEADER_SIZE:
+    if start < 0 or len(tail) - start < _OGG_HEADER_SIZE or not tail[start + 5] & _OGG_ENDS:
         return True
     segments = tail[start + 26]
     table = tail[start + _OGG_HEADER_SIZE :][:segments]

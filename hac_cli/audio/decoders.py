@@ -8,44 +8,38 @@ from typing import IO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hac_cli.audio.chunks import MAGIC_SIZE, MAGICS, Behind, read_tags_behind, what_follows
 from hac_cli.audio.cutoff import has_another_flac, has_another_stream, is_cut_off, what_is_behind
-from hac_cli.audio.formats import places
+from hac_cli.audio.formats import UNCHECKED, places
 from hac_cli.audio.magic import may_be_audio
 from hac_cli.audio.mp3 import PaddedFile, goes_on, tells_its_length
 from hac_cli.audio.pcm import RawFormat, SampleFormat
 from hac_cli.audio.source import ByteSource
 from hac_cli.audio.tags import SNDFILE_TAGS
-from hac_cli.audio.wav import (
-    MAGIC_SIZE,
-    Behind,
-    UnsupportedWavError,
-    is_wav,
-    read_tags_behind,
-    read_wav_header,
-    unwrapped,
-    what_follows,
-)
+from hac_cli.audio.wav import UnsupportedWavError, is_wav, read_wav_header, unwrapped
 from hac_cli.errors import InputError
 
 NOT_AUDIO = (
     "is not audio that libsndfile can read; convert it first, for example with ffmpeg, or tell its layout with --raw "
     "if it is headerless PCM"
 )
+CUT_OFF = "is cut off, so that libsndfile can't read any of it; copy or record it again"
+UNCERTAIN = "is a {} file, of which can't be told whether it is whole; convert it to WAV first, for example with sox"
 GOES_ON = "goes on with another stream after {:.2f} s, which needs a file of its own"
 MORE = "goes on after the {:.2f} s of its header; if that is wrong, write it anew with sox --ignore-length"
 ANOTHER = "has a second chunk of samples, after {:.2f} s"
 BEHIND = {Behind.FILE: GOES_ON, Behind.ANOTHER: ANOTHER, Behind.MORE: MORE}
+HAC = b"\x89HAC"
+_NO_RAW = (*MAGICS, HAC, b"fLaC", b"OggS", b"FORM", b"caff", b"riff")
 _NO_END = 1 << 62
 """libsndfile says about 2**63 samples where it does not know."""
 _PIECE_SAMPLES = 4096
 """libsndfile throws away the whole read in which an error falls, so reads are about as short as a FLAC frame."""
 _LARGE_HEADER = 4096
 """Bytes; what is longer holds samples, whatever it says."""
-
-
 _SECOND_STREAMS = {"OGG": has_another_stream, "MP3": goes_on, "FLAC": has_another_flac}
 """Whether libsndfile stops where more follows, by its names of formats."""
-_END_ANNOUNCED = ("AIFF", "AU", "W64", "WAV", "WAVEX")
+_END_ANNOUNCED = ("AIFF", "AU", "CAF", "RF64", "W64", "WAV", "WAVEX")
 
 
 class Decoder(Protocol):
@@ -86,7 +80,7 @@ def open_decoder(source: ByteSource, raw: RawFormat | None) -> Decoder:
             return PcmDecoder(source, "WAV", *layout, data_size, tags)
         except UnsupportedWavError as error:
             source.push_back(error.consumed)
-    elif magic[:4] == b"\x89HAC":
+    elif magic[:4] == HAC:
         raise InputError("is a .hac file already; hac decompress makes a recording of it")
     elif source.size is None and not may_be_audio(magic):  # before it is copied, to an end that may never come
         raise InputError(NOT_AUDIO)
@@ -143,8 +137,8 @@ class PcmDecoder:
     def _read_whole_samples(self, size: int) -> bytes:
         """What is there, at most ``size`` bytes; at least one sample of every channel unless the input ends."""
         data = self._source.read_available(size) if size else b""
-        if self.format == "raw" and not self._delivered and (is_wav(data[:MAGIC_SIZE]) or data[:4] == b"fLaC"):
-            raise InputError("has a header, which would be heard as noise; leave out --raw")
+        if self.format == "raw" and not self._delivered:
+            data = self._without_header(data, size)
         while remainder := len(data) % self._step:
             more = self._source.read_available(self._step - remainder)
             if not more:
@@ -155,6 +149,16 @@ class PcmDecoder:
         if size and (remainder or not data):
             self._note_end(remainder)
         return whole
+
+    def _without_header(self, data: bytes, size: int) -> bytes:
+        """The first bytes of headerless PCM; what may be a header is waited for."""
+        while 0 < len(data) < min(4, size) and any(magic.startswith(data) for magic in _NO_RAW):
+            if not (more := self._source.read_available(4 - len(data))):
+                break
+            data += more
+        if data[:4] in _NO_RAW:
+            raise InputError("has a header, which would be heard as noise; leave out --raw")
+        return data
 
     def _note_end(self, remainder: int) -> None:
         """The input has ended before ``data_size``, or at an unknown size, ``remainder`` bytes into a sample."""
@@ -192,7 +196,9 @@ class SndfileDecoder:
         try:
             self._sound = ForwardOnly(file.fileno(), closefd=False)
         except soundfile.LibsndfileError as error:
-            raise InputError(NOT_AUDIO) from error
+            raise InputError(CUT_OFF if self._cut_off else NOT_AUDIO) from error
+        if self._sound.format in UNCHECKED:
+            raise InputError(UNCERTAIN.format(self._sound.format))
         knows_length = 0 <= self._sound.frames < _NO_END
         if self._sound.format == "MP3" and not tells_its_length(file):
             knows_length = False

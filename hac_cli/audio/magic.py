@@ -10,10 +10,7 @@ import re
 _KNOWN = (
     rb"RIF[FX]....WAVE|RF64....WAVE|riff|FORM....(AIF[FC]|8SVX|16SV)|caff|fLaC|OggS|NIST|\.snd|dns\.|Creative"
     rb"|ID3|\xff[\xe0-\xff]"  # MP3, with tags or at once
-    rb"| paf|fap |2BIT|PVF1|ALawSoundFil|Extended Ins|MATLAB 5"
-    rb"|\x64\xa3[\x00-\x07]\x00|\x00[\x00-\x07]\xa3\x64"  # IRCAM, of both byte orders
-    rb"|\x00\x00\x03\xe8(\x00\x00\x00\x01){2}|\x00{4}(\x01\x00\x00\x00){2}"  # MATLAB 4, of both
-    rb"|\xf0\x7e[\x00-\x7f]\x01|\x01\x04|.{8}\x00\x02\x00\x00"  # SDS, MPC 2000, HTK
+    rb"| paf|fap |PVF1|\x64\xa3[\x00-\x07]\x00|\x00[\x00-\x07]\xa3\x64"  # the last two are IRCAM
 )
 
 

@@ -6,29 +6,20 @@ libsndfile can't write WAV to a pipe, and clamps the length of a truncated file 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum, auto
 
+from hac_cli.audio.chunks import MAGIC_SIZE, MAGICS, MOST_BYTES, UNKNOWN_SIZE, is_placeholder
 from hac_cli.audio.pcm import SampleFormat
 from hac_cli.audio.tags import MAX_INFO_SIZE, parse_info
 from hac_cli.errors import InputError
 
-MAGIC_SIZE = 12
-UNKNOWN_SIZE = 0xFFFFFFFF
-_MAGICS = (b"RIFF", b"RF64", b"BW64")
 _TAG_PCM, _TAG_FLOAT, _TAG_EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 _SUBFORMAT_SUFFIX = bytes.fromhex("000000001000800000aa00389b71")
 _MAX_BYTES_BEFORE_FORMAT = 1 << 24
 _DS64_SIZE = 28
-_MOST_BYTES = 1 << 62
-"""More stands for "not known", too: no file is as large."""
 _PIECE_SIZE = 1 << 16
-_MAX_CHUNKS = 64
-"""There may be anything."""
 _WRAP = 1 << 32
-_NO_TAIL = 4096
-"""Bytes; less behind a file may be anything."""
 
 
 class UnsupportedWavError(Exception):
@@ -52,7 +43,7 @@ class WavHeader:
 
 def is_wav(magic: bytes) -> bool:
     """Whether the first ``MAGIC_SIZE`` bytes of a file begin a WAV (or RF64) file."""
-    return magic[:4] in _MAGICS and magic[8:12] == b"WAVE"
+    return magic[:4] in MAGICS and magic[8:12] == b"WAVE"
 
 
 def read_wav_header(read: Callable[[int], bytes]) -> WavHeader:
@@ -63,86 +54,10 @@ def read_wav_header(read: Callable[[int], bytes]) -> WavHeader:
     return _HeaderParser(read).parse()
 
 
-def read_tags_behind(read_at: Callable[[int, int], bytes], position: int) -> dict[str, str]:
-    """Tags in chunks behind the samples, from byte ``position`` on. ``read_at(position, n)`` returns n bytes, fewer at
-    the end of the file."""
-    tags: dict[str, str] = {}
-    for chunk_id, start, size in _chunks(read_at, position):
-        if chunk_id in _MAGICS:  # another file, as ``cat`` joins them
-            break
-        if chunk_id == b"LIST" and size <= MAX_INFO_SIZE:
-            tags.update(parse_info(read_at(start, size)))
-    return tags
-
-
-class Behind(Enum):
-    """What stands behind the chunk of samples: chunks of a kind that is left alone or nothing, another file, as ``cat``
-    joins them, another chunk of samples, or what can be no chunk, such as samples that the header knows nothing of."""
-
-    CHUNKS = auto()
-    FILE = auto()
-    ANOTHER = auto()
-    MORE = auto()
-
-
-def what_follows(read: Callable[[int], bytes], position: int) -> Behind:
-    """What comes ``position`` bytes further on, where the chunk of samples ends. Reads on to the end of a pipe, but
-    where that is no chunk."""
-    _skipped(read, position)
-    for number in range(_MAX_CHUNKS):
-        head = read(8)
-        if len(head) < 8 or head[:4] in _MAGICS:
-            return Behind.FILE if head[:4] in _MAGICS else Behind.CHUNKS
-        chunk_id, size = struct.unpack("<4sI", head)
-        if chunk_id == b"data" and size:
-            return Behind.ANOTHER
-        if number == 0 and not (chunk_id.isascii() and chunk_id.decode("ascii").isprintable()):
-            return Behind.MORE if is_much(read) else Behind.CHUNKS
-        there = _skipped(read, size + size % 2)
-        if number == 0 and _NO_TAIL <= there < size:  # letters by chance
-            return Behind.MORE
-    return Behind.CHUNKS
-
-
-def _skipped(read: Callable[[int], bytes], size: int) -> int:
-    """Passes over ``size`` bytes, and says how many there were."""
-    left = size
-    while left and (data := read(min(left, _PIECE_SIZE))):
-        left -= len(data)
-    return size - left
-
-
-def is_much(read: Callable[[int], bytes]) -> bool:
-    """Whether more follows than what may stand behind any file, and not only the zeros that some fill a sector with."""
-    size, zeros = 0, 0
-    while (size < _NO_TAIL or size == zeros) and (data := read(_PIECE_SIZE)):
-        size, zeros = size + len(data), zeros + data.count(0)
-    return size >= _NO_TAIL and size > zeros
-
-
 def unwrapped(data_size: int, bytes_left: int) -> int:
     """The bytes of samples in a RIFF file, of 4 GiB or more perhaps: its writer's 32 bits begin at 0 again, and no
     other chunk has room for so much."""
     return data_size + max(0, bytes_left - data_size) // _WRAP * _WRAP
-
-
-def end_of_data(read_at: Callable[[int, int], bytes]) -> int:
-    """The byte at which the samples of a WAV file should end, of whatever coding; 0 if it doesn't say."""
-    for chunk_id, start, size in _chunks(read_at, MAGIC_SIZE):
-        if chunk_id == b"data":
-            return 0 if _is_placeholder(size) else start + size
-    return 0
-
-
-def _chunks(read_at: Callable[[int, int], bytes], position: int) -> Iterator[tuple[bytes, int, int]]:
-    """The chunks from byte ``position`` on: name, where the content starts, and its size."""
-    for _ in range(_MAX_CHUNKS):
-        head = read_at(position, 8)
-        if len(head) < 8:
-            break
-        chunk_id, size = struct.unpack("<4sI", head)
-        yield chunk_id, position + 8, size
-        position += 8 + size + size % 2
 
 
 class _HeaderParser:
@@ -174,12 +89,12 @@ class _HeaderParser:
         if self._format is None:
             raise UnsupportedWavError(bytes(self._consumed))
         if size == UNKNOWN_SIZE and self._long_data_size:
-            long_size = None if self._long_data_size >= _MOST_BYTES else self._long_data_size
+            long_size = None if self._long_data_size >= MOST_BYTES else self._long_data_size
             return WavHeader(*self._format, long_size, self._tags)
         # A length of 0 is true if chunks follow, by the size of the whole; else the writer was never able to fill
         # it in, and samples may follow.
-        nothing_follows = _is_placeholder(riff_size) or riff_size + 8 <= self._position
-        unknown = _is_placeholder(size) or (size == 0 and nothing_follows)
+        nothing_follows = is_placeholder(riff_size) or riff_size + 8 <= self._position
+        unknown = is_placeholder(size) or (size == 0 and nothing_follows)
         return WavHeader(*self._format, None if unknown else size, self._tags)
 
     def _parse_format(self, chunk: bytes) -> tuple[int, int, SampleFormat]:
@@ -210,14 +125,6 @@ class _HeaderParser:
             raise InputError("has no usable WAV header; convert it first, for example with ffmpeg")
         while size:
             size -= len(self._take(min(size, _PIECE_SIZE)))
-
-
-def _is_placeholder(size: int) -> bool:
-    """Whether a program that could not seek back has written ``size`` for want of a true one.
-
-    ffmpeg writes 0xFFFFFFFF; sox and espeak 0x7FFFF000 and arecord 0x80000000, rounded down to whole samples.
-    """
-    return size >= 0xFFFFFF00 or 0x7FFFEF00 <= size <= 0x80000000
 
 
 def wav_header(

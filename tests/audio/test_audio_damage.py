@@ -11,6 +11,7 @@ import soundfile
 from audio_files import COMPRESSED, SAMPLE_RATE, read_all, speechlike, write
 
 from hac_cli.audio import AudioReader, AudioWriter
+from hac_cli.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -96,14 +97,15 @@ def test_a_flac_of_unknown_length_is_read_to_its_end_and_tells_if_cut_off(
     assert (reader.truncated is None) == (part == 1.0)
 
 
-CODINGS = [("WAV", "ULAW"), ("WAV", "ALAW"), ("WAV", "IMA_ADPCM"), ("WAV", "GSM610"), ("NIST", "PCM_16"),
-           ("NIST", "ULAW"), ("VOC", "PCM_16")]  # fmt: skip
+CODINGS = [("WAV", "ULAW", "FILE"), ("WAV", "ALAW", "FILE"), ("WAV", "IMA_ADPCM", "FILE"), ("WAV", "GSM610", "FILE"),
+           ("WAV", "PCM_16", "BIG"), ("RF64", "ALAW", "FILE"), ("NIST", "PCM_16", "FILE"), ("NIST", "ULAW", "FILE"),
+           ("VOC", "PCM_16", "FILE")]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "coding"), CODINGS)
-def test_telephony_and_corpora_that_are_cut_off_tell(kind: str, coding: str) -> None:
+@pytest.mark.parametrize(("kind", "coding", "endian"), CODINGS)
+def test_telephony_and_corpora_that_are_cut_off_tell(kind: str, coding: str, endian: str) -> None:
     stream = io.BytesIO()
-    soundfile.write(stream, speechlike(1, 4).T, SAMPLE_RATE, format=kind, subtype=coding)
+    soundfile.write(stream, speechlike(1, 4).T, SAMPLE_RATE, format=kind, subtype=coding, endian=endian)
     whole = stream.getvalue()
     reader = AudioReader(io.BytesIO(whole))
     assert 4 <= read_all(reader).shape[1] / SAMPLE_RATE < 4.1 and reader.truncated is None
@@ -112,7 +114,28 @@ def test_telephony_and_corpora_that_are_cut_off_tell(kind: str, coding: str) -> 
     assert reader.truncated is not None and reader.truncated.startswith("is damaged or cut off after")
 
 
-@pytest.mark.parametrize("extension", ["ogg", "opus", "mp3", "flac", "au", "wav"])
+@pytest.mark.parametrize("extension", ["ogg", "opus"])
+def test_an_ogg_file_without_its_last_page_tells(tmp_path: Path, extension: str) -> None:
+    path = write(tmp_path / f"a.{extension}", np.random.default_rng(0).normal(0, 0.1, (1, 72_000)).astype(np.float32))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.rindex(b"OggS")])
+    reader = AudioReader(path)
+    assert 0 < read_all(reader).shape[1] < 72_000
+    assert reader.truncated is not None and reader.truncated.startswith("is damaged or cut off after")
+
+
+@pytest.mark.parametrize("coding", ["PCM_16", "ALAC_16"])
+def test_a_caf_that_is_cut_off_says_so(tmp_path: Path, coding: str) -> None:
+    path = tmp_path / "a.caf"
+    soundfile.write(path, speechlike(1, 2).T, SAMPLE_RATE, format="CAF", subtype=coding)
+    reader = AudioReader(path)
+    assert read_all(reader).shape == (1, 2 * SAMPLE_RATE) and reader.truncated is None
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with pytest.raises(InputError, match="is cut off"):
+        AudioReader(path)
+
+
+@pytest.mark.parametrize("extension", ["ogg", "opus", "mp3", "flac", "au", "caf", "wav"])
 def test_a_second_stream_behind_the_first_is_told_of(tmp_path: Path, extension: str) -> None:
     first = write(tmp_path / f"a.{extension}", speechlike(1, 2)).read_bytes()
     second = write(tmp_path / f"b.{extension}", speechlike(1, 1)).read_bytes()  # an Ogg stream has a number of its own

@@ -51,12 +51,33 @@ def test_raw_pcm_that_ends_within_a_sample_tells_and_empty_is_fine(tmp_path: Pat
     assert read_all(reader).shape == (2, 0) and reader.truncated is None
 
 
-@pytest.mark.parametrize("format", ["WAV", "FLAC"])
+class InPieces(io.RawIOBase):
+    """A pipe that gives a few bytes at a time."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, room: memoryview) -> int:  # type: ignore[override]
+        piece, self.content = self.content[:5], self.content[5:]
+        room[: len(piece)] = piece
+        return len(piece)
+
+
+@pytest.mark.parametrize("format", ["WAV", "RF64", "FLAC", "AIFF", "CAF", "OGG"])
 def test_a_header_is_no_sound(format: str) -> None:
     stream = io.BytesIO()
     soundfile.write(stream, speechlike(1, 0.2).T, 8000, format=format)
+    for source in (io.BytesIO(stream.getvalue()), InPieces(stream.getvalue())):
+        with pytest.raises(InputError, match="leave out --raw"):
+            read_all(AudioReader(source, raw=RawFormat.parse("8000:1:s16")))
+
+
+def test_a_hac_file_is_no_sound() -> None:
     with pytest.raises(InputError, match="leave out --raw"):
-        read_all(AudioReader(io.BytesIO(stream.getvalue()), raw=RawFormat.parse("8000:1:s16")))
+        read_all(AudioReader(io.BytesIO(b"\x89HAC" + bytes(100)), raw=RawFormat.parse("8000:1:s16")))
 
 
 def test_raw_pcm_that_is_cut_off_meanwhile_tells(tmp_path: Path) -> None:
