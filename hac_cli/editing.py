@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hac_cli.audio import ByteSource, ByteTarget, Source, Target, refuse_same_file, whole_bytes
 from hac_cli.container import CODEC_SAMPLE_RATE, VERSION, Header, Reader, Writer
-from hac_cli.errors import HacError, OutputError, UsageError
+from hac_cli.errors import HacError, OutputError, RangeError, UsageError
 from hac_cli.predictors import for_header, open_reader
 from hac_cli.window import Window
 
@@ -50,7 +50,7 @@ def cut(source: Source, target: Target, *, start: float = 0.0, duration: float |
         total = _copy_frames(reader, writer, first_frame, stop_frame)
         end = min(x for x in (window.stop, total) if x is not None)
         if end < first or (total is not None and window.start > total):
-            raise UsageError("the recording ends before that start")
+            raise RangeError(f"the recording ends at {end / rate:.3f} s, before that start")
         return Piece(first, writer.finish(end - first).samples, rate)
 
 

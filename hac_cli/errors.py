@@ -34,6 +34,10 @@ class UsageError(HacError):
     exit_code = 2
 
 
+class RangeError(UsageError):
+    """A part of a recording was asked for that lies behind its end."""
+
+
 class InputError(HacError):
     """The input is missing, is not audio, or ends before it should."""
 

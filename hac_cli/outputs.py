@@ -14,6 +14,7 @@ from hac_cli.errors import HacError
 if TYPE_CHECKING:
     from pathlib import Path
 
+LONGEST_SUFFIX = 16  # of a format, which its writer goes by; a longer one is part of a name that is near the limit
 unfinished: set[str] = set()
 """Temporary files of this process: whoever ends it in a hurry deletes them."""
 
@@ -50,7 +51,8 @@ def replacing(target: str, settle: Callable[[Path, Path], object] = os.replace) 
     from pathlib import Path
 
     final = Path(os.path.realpath(target))  # a symbolic link stays one
-    temporary = final.with_name(f".hac-{os.urandom(4).hex()}{final.suffix}")
+    suffix = final.suffix if len(final.suffix) <= LONGEST_SUFFIX else ""
+    temporary = final.with_name(f".hac-{os.urandom(4).hex()}{suffix}")
     try:
         with written(temporary, final, settle) as path:
             yield path

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hac_cli.audio import Resampler
 from hac_cli.conditioning import Restorer
 from hac_cli.container import CODEC_SAMPLE_RATE, Block, Damage, Gains, Header, Reader
-from hac_cli.errors import CorruptError, UsageError
+from hac_cli.errors import CorruptError, RangeError
 from hac_cli.model.stream import DecoderStream
 from hac_cli.window import Window
 
@@ -66,7 +66,7 @@ class Player:
         self._joined: CorruptError | None = None
 
     def audio(self, window: Window) -> Iterator[Audio]:
-        """The window's samples, ``[channels, n]``, as they come. Raises CorruptError and UsageError."""
+        """The window's samples, ``[channels, n]``, as they come. Raises CorruptError and RangeError."""
         if late := self.reader.frames_passed:  # of somebody who listens in, whose times count from there
             window = window.later(self.header.samples_of(late))
         self.reader.skip_blocks(self._first_block(window.start))
@@ -90,8 +90,12 @@ class Player:
         begun = (window.holds(self.header.samples_of(damage.first_frame)) for damage in self._damages)
         self.harmed = self.harmed or any(begun) or self._fader.touches(window)
 
-    def _too_late(self, samples: int) -> UsageError:
-        return UsageError(f"the recording ends at {samples / self.header.sample_rate:.3f} s, before that start")
+    def _too_late(self, samples: int) -> RangeError | CorruptError:
+        seconds = samples / self.header.sample_rate
+        if self._damages and self.reader.summary is None:  # nobody knows how much there was
+            reason = self._damages[-1].reason
+            return CorruptError(f"is damaged, and nothing is left of it behind {seconds:.3f} s ({reason})")
+        return RangeError(f"the recording ends at {seconds:.3f} s, before that start")
 
     def _first_block(self, sample: int) -> int:
         """The block to begin with: far enough in front, and on a whole sample."""

@@ -46,7 +46,8 @@ PAYLOADS = ("coded", "raw")
 class Result:
     """What ``compress`` or ``decompress`` did. ``samples`` are per channel at ``sample_rate``; ``warning`` is set
     when the input ended before it should and was coded as far as it went; ``damage`` says what is wrong first and last
-    of all with a file that ``recover`` got over, and ``lost`` what it had to conceal, from and to second."""
+    of all with a file that ``recover`` got over, and ``lost`` what it had to conceal, from and to second; ``clipped``
+    samples were beyond full level, in a format that can't hold such."""
 
     samples: int
     sample_rate: int
@@ -57,6 +58,7 @@ class Result:
     warning: str | None = None
     damage: str = ""
     lost: tuple[tuple[float, float], ...] = ()
+    clipped: int = 0
 
     @property
     def seconds(self) -> float:
@@ -210,7 +212,8 @@ def decompress(
                 if progress:
                     progress(writer.samples_written)
     return Result(writer.samples_written, header.sample_rate, header.channels, reader.bytes_read, reader.payload_bytes,
-                  chosen.name, damage=_first_and_last(damages) if player.harmed else "", lost=player.lost)  # fmt: skip
+                  chosen.name, damage=_first_and_last(damages) if player.harmed else "", lost=player.lost,
+                  clipped=writer.clipped)  # fmt: skip
 
 
 def _first_and_last(damages: list[Damage]) -> str:

@@ -34,7 +34,7 @@ class AudioWriter:
     tags: such as ``title`` and ``date``; those that the format has a place for are written.
 
     Integers are rounded to the nearest and clipped, and lossy formats get nothing beyond -1 and 1; float formats
-    keep what is beyond, since that is what they are for.
+    keep what is beyond, since that is what they are for. ``clipped`` counts the samples that were.
 
     Raises UsageError, before anything is created, for an unknown format or one that can't hold the audio;
     OutputError if the system can't create or write the file. BrokenPipeError passes through as it is.
@@ -57,9 +57,11 @@ class AudioWriter:
         self.path = os.fspath(target) if isinstance(target, str | os.PathLike) else None
         self.sample_rate = sample_rate
         self.channels = channels
-        self.samples_written = 0
+        self.samples_written = self.clipped = 0
         self._closed = False
         chosen = self._choose(format, raw, subtype)
+        layout = chosen.sample_format if isinstance(chosen, RawFormat) else PCM_FORMATS.get(chosen.subtype)
+        self._clips = layout is None or not layout.is_float
         self._target = ByteTarget(target)
         try:
             self._encoder = self._new_encoder(chosen, samples)
@@ -72,6 +74,8 @@ class AudioWriter:
         assert not self._closed and block.ndim == 2 and block.shape[0] == self.channels
         if block.shape[1]:
             self._encoder.write(block)
+            if self._clips:
+                self.clipped += int(np.count_nonzero(np.abs(block) > 1))
             self.samples_written += block.shape[1]
 
     def close(self) -> None:

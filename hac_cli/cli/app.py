@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import os
 import sys
 import warnings
@@ -76,8 +77,6 @@ def run(arguments: list[str]) -> int:
     141  whoever was reading the output has gone away
     ==== =================================================================
     """
-    if COMPLETION_VARIABLE in os.environ:  # the shell asks what could follow
-        cli.main(arguments, prog_name="hac", complete_var=COMPLETION_VARIABLE)
     _open_missing_streams()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
@@ -93,6 +92,8 @@ def _run(arguments: list[str], console: Console) -> int:
     if not sys.warnoptions:  # what libraries warn about is no news to users
         warnings.simplefilter("ignore")
     try:
+        if COMPLETION_VARIABLE in os.environ:  # the shell asks what could follow
+            cli.main(arguments, prog_name="hac", complete_var=COMPLETION_VARIABLE)
         with cli.make_context("hac", arguments, obj=console) as context:
             cli.invoke(context)
         return 0
@@ -102,7 +103,8 @@ def _run(arguments: list[str], console: Console) -> int:
         error.show()
         return UsageError.exit_code
     except click.UsageError as error:
-        name = error.ctx.command_path if error.ctx else "hac"
+        words = ["hac", *itertools.takewhile(COMMANDS.__contains__, arguments)]  # click forgets some contexts
+        name = error.ctx.command_path if error.ctx else " ".join(words)
         console.error(f"{error.format_message().rstrip('.')}; see {name} --help")
         return UsageError.exit_code
     except BrokenPipeError:

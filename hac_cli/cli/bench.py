@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hac_cli.cli.console import Console, common_options, count
+from hac_cli.cli.console import Console, common_options, count, model_names
 from hac_cli.errors import HacError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ _TIME_LIMIT = 120.0
 
 @click.command()
 @click.argument("folder", metavar="[DIR]", type=_EXISTING, required=False)
-@click.option("--model", "models", metavar="NAME", multiple=True, help="A model to measure; may be repeated.")
+@click.option("--model", "models", metavar="NAME", shell_complete=model_names, multiple=True,
+              help="A model to measure; may be repeated.")  # fmt: skip
 @click.option("--weights", metavar="FILE", type=_EXISTING,
               help="Measure these weights, which are not released, in the model's place.")  # fmt: skip
 @click.option("--best", is_flag=True, help="Measure `hac compress --best` as well, which is slow.")

@@ -156,6 +156,13 @@ def cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def model_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """For a shell that completes a model's name."""
+    from hac_cli.model.released import released
+
+    return [model.name for model in released() if model.name.startswith(incomplete)]
+
+
 def common_options(command: Command) -> Command:
     """-q, -v and --debug, which may stand before the command's name as well as after it."""
     for names, text in (

@@ -13,6 +13,8 @@ from hac_cli.cli.console import FILE, Advance, Console, common_options, count, e
 from hac_cli.cli.recursive import Recursive, recursive_option
 from hac_cli.errors import CorruptError
 
+CLIPPED = 1e-3  # of the samples; fewer are a codec's own overshoot, and not heard
+
 
 @click.command(cls=Recursive)
 @click.argument("source", metavar="IN", type=FILE)
@@ -94,6 +96,11 @@ def decompress(
         f"{plan.source_name} -> {plan.target_name}: {result.seconds:.2f} s, {result.sample_rate} Hz, {channels}, "
         f"{speed:.1f}x real time"
     )
+    if result.clipped > CLIPPED * result.samples * result.channels:
+        console.say(
+            f"{plan.target_name}: {100 * result.clipped / result.samples / result.channels:.1f} % of the samples were "
+            f"louder than full level, and are clipped; --raw {result.sample_rate}:{result.channels}:f32 keeps them"
+        )
     console.detail(f"model {result.model}")
     console.detail_engine(engine)
     if result.shortcoming:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from hac_cli.cli.console import Console, common_options
+from hac_cli.cli.console import Console, common_options, model_names
 
 
 @click.command()
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
 @click.option("--onnx", "as_onnx", is_flag=True, required=True, help="As ONNX, which is all there is so far.")
-@click.option("--model", metavar="NAME", help="One of `hac models`.")
+@click.option("--model", metavar="NAME", shell_complete=model_names, help="One of `hac models`.")
 @common_options
 @click.pass_obj
 def export(console: Console, folder: Path, as_onnx: bool, model: str | None) -> None:

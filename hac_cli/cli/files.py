@@ -47,7 +47,7 @@ class Plan:
         try:
             yield
         except HacError as error:
-            if error.path is None and not isinstance(error, UsageError):
+            if error.path is None and type(error) is not UsageError:  # which is of the command line alone
                 error.path = self.target_name if isinstance(error, OutputError) else self.source_name
             raise
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hac_cli.cli.console import Console, common_options
+from hac_cli.cli.console import Console, common_options, model_names
 
 if TYPE_CHECKING:
     from hac_cli.model.released import ReleasedModel
@@ -16,7 +16,7 @@ SCHEMA = "hac-models-1"
 
 
 @click.command()
-@click.argument("name", metavar="[NAME]", required=False)
+@click.argument("name", metavar="[NAME]", required=False, shell_complete=model_names)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each model.")
 @common_options
 @click.pass_obj

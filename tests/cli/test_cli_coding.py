@@ -85,6 +85,25 @@ def test_formats(call, folder, talk_hac):
     assert names(folder) == ["from_pipe", "out.flac", "pipe"]
 
 
+def test_what_is_clipped_is_told(call, folder, talk):
+    audio = samples_of(talk) / np.abs(samples_of(talk)).max()
+    for name, peak in (("normal.wav", 0.5), ("loud.wav", 8)):
+        with AudioWriter(name, TALK_RATE, 1, subtype="FLOAT") as writer:
+            writer.write(np.float32(peak) * audio)
+        assert call("compress", name)[0] == 0
+    code, _, errors = call("decompress", "normal.hac", "-f")
+    assert code == 0 and "clipped" not in errors
+    code, _, errors = call("decompress", "loud.hac", "-f")
+    assert code == 0 and f"louder than full level, and are clipped; --raw {TALK_RATE}:1:f32 keeps them" in errors
+    assert "clipped" not in call("decompress", "loud.hac", "loud.raw", "--raw", f"{TALK_RATE}:1:f32")[2]
+    assert np.abs(np.fromfile("loud.raw", "<f4")).max() > 2
+
+
+def test_names_as_long_as_there_may_be(call, folder, talk):
+    name = "a." + 253 * "x"
+    assert call("compress", talk, name)[0] == 0 and names(folder) == [name]
+
+
 def test_raw(call, folder):
     """Headerless PCM on both ends gives what WAV gives; two channels stay two, or become one."""
     pcm = np.random.default_rng(0).normal(0, 0.1, (2, 8_000)).astype(np.float32)

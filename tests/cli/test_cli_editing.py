@@ -28,7 +28,7 @@ def test_a_part(call, folder, talk_hac):
     assert call("decompress", talk_hac, "digits.wav", "--start", "0.25000000000000000000001")[0] == 0
     assert frames_of("digits.wav") == TALK_SAMPLES - TALK_RATE // 4
     code, _, errors = call("decompress", talk_hac, "none.wav", "--start", "2")
-    assert (code, errors) == (2, "hac: the recording ends at 1.008 s, before that start\n")
+    assert (code, errors) == (2, f"hac: {talk_hac}: the recording ends at 1.008 s, before that start\n")
     for wrong in ("-1", "x", "1:2:3:4", "", 400 * "9"):
         code, _, errors = call("decompress", talk_hac, "none.wav", "--start", wrong)
         assert code == 2 and "is no time" in errors
@@ -63,13 +63,16 @@ def test_a_part_tells_of_what_takes_of_it(call, folder):
         code, _, errors = call("decompress", "-q", "--recover", name, "part.wav", *part, "-f")
         assert code == 5 and told in errors, name
         assert call("decompress", "-q", "--recover", name, "early.wav", "--start", "1", "--duration", "2", "-f")[0] == 0
+    (folder / "piped.hac").write_bytes(make_hac(folder / "piped.hac", total_samples=None).read_bytes()[:44])
+    code, _, errors = call("decompress", "-q", "--recover", "piped.hac", "none.wav", "--start", "5")
+    assert code == 5 and "nothing is left of it behind 0.000 s (truncated; no end block)" in errors
 
 
 def test_a_start_behind_the_last_samples_is_no_damage(call, folder):
     """Though the last block may hold nothing else."""
     make_hac(folder / "a.hac", frames=63, samples=60 * 320 - 10)
     code, _, errors = call("decompress", "a.hac", "none.wav", "--start", "100")
-    assert (code, errors) == (2, "hac: the recording ends at 0.800 s, before that start\n")
+    assert (code, errors) == (2, "hac: a.hac: the recording ends at 0.800 s, before that start\n")
 
 
 @pytest.mark.parametrize("name", ["hurt.hac", "-"])
@@ -167,7 +170,7 @@ def test_cut_ends_where_the_recording_does(call, folder):
     assert call("cut", "talk.hac", "part.hac", "--start", "1", "--duration", "0.292")[0] == 0
     assert json.loads(call("info", "--json", "part.hac")[1])["samples"] == 31_007 - 24_000
     code, _, errors = call("cut", "talk.hac", "none.hac", "--start", "1.2921", "--duration", "0.001")
-    assert (code, errors) == (2, "hac: the recording ends before that start\n")
+    assert (code, errors) == (2, "hac: talk.hac: the recording ends at 1.292 s, before that start\n")
 
 
 def test_cat_reads_pipes_by_name(call, folder, talk_hac):

@@ -55,6 +55,9 @@ def test_completion(hac):
     assert "_HAC_COMPLETE=bash_complete" in hac(env={**os.environ, "_HAC_COMPLETE": "bash_source"}).stdout
     asked = {"_HAC_COMPLETE": "bash_complete", "COMP_WORDS": "hac comp", "COMP_CWORD": "1"}
     assert hac(env=os.environ | asked).stdout.strip() == "plain,compress"
+    for line, place in (("hac compress --model v2", 3), ("hac models v2", 2)):
+        asked = {"_HAC_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(place)}
+        assert hac(env=os.environ | asked).stdout.split() == ["plain,v2", "plain,v2-150"]
 
 
 @pytest.mark.parametrize("arguments", [["compress", "talk.wav", "-"], ["decompress", "-", "-"]])
@@ -74,6 +77,9 @@ def test_streams_that_fail(hac, folder):
             result = hac(*line, stdout=full, stderr=subprocess.PIPE, capture_output=False)
             assert (result.returncode, result.stderr.count("\n")) == (4, 1)
             assert result.stderr.startswith("hac: standard output: can't be written")
+        asked = os.environ | {"_HAC_COMPLETE": "bash_source"}
+        result = hac(env=asked, stdout=full, stderr=subprocess.PIPE, capture_output=False)
+        assert (result.returncode, result.stderr.count("\n")) == (4, 1)
         # errors that nobody can read keep their exit code
         assert hac("verify", "none.hac", stderr=full, stdout=full, capture_output=False).returncode == 3
 

@@ -43,6 +43,12 @@ REFUSALS = [
     ("nothing", 2, "hac: No such command 'nothing'"),
     ("compress", 2, "hac: Missing argument 'IN'; see hac compress --help"),
     ("compress talk.wav new.hac more", 2, "hac: Got unexpected extra argument (more)"),
+    ("compress --block", 2, "hac: Option '--block' requires an argument; see hac compress --help"),
+    (
+        "batch compress sub new --include",
+        2,
+        "hac: Option '--include' requires an argument; see hac batch compress --help",
+    ),
     ("compress --raw 24000 talk.wav new.hac", 2, "hac: '24000' is no raw format"),
     ("compress -f talk.wav hard.wav", 2, "hac: hard.wav: is the input as well"),
     ("compress -f talk.wav empty.wav", 2, "hac: empty.wav: is a name for a recording"),

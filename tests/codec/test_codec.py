@@ -1,6 +1,7 @@
 """Recordings through the public API with the released weights: lengths, rates, channels, levels, wrong input."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def round_trip(source, **options):
     result = hac_cli.decompress(coded, decoded)
     decoded.seek(0)
     audio, sample_rate = soundfile.read(decoded, always_2d=True, dtype="float32")
-    assert made == result
+    assert made == replace(result, clipped=0)
     assert made.file_bytes == len(coded.getvalue())
     return audio.T, sample_rate, made
 
