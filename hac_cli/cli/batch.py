@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hac_cli.cli import files
 from hac_cli.cli.console import FILE, Command, Console, common_options, cores, model_names
-from hac_cli.errors import HacError, InputError, UsageError
+from hac_cli.cli.names import names_in
+from hac_cli.errors import HacError, UsageError
 
 if TYPE_CHECKING:
     from hac_cli.batch.job import Settings
@@ -65,8 +65,8 @@ def batch_options(command: Command) -> Command:
 @click.option("--best", is_flag=True, help="Sound better for the same tokens a second: try what they decode to. Slow.")
 @click.option("--to", "shard_format", type=click.Choice(["npz", "parquet", "jsonl"]),
               help="Write tokens in shards, for machine learning, and not .hac files.")  # fmt: skip
-@click.option("--shard-size", "shard_megabytes", metavar="MB", type=click.IntRange(min=1), default=SHARD_MEGABYTES,
-              show_default=True, help="Recordings that go to a shard, at most, in megabytes of input.")  # fmt: skip
+@click.option("--shard-size", "shard_megabytes", metavar="MB", type=click.IntRange(min=1),
+              help=f"Recordings that go to a shard, at most, in megabytes of input; {SHARD_MEGABYTES} if not given.")  # fmt: skip
 @batch_options
 @click.pass_obj
 def batch_compress(
@@ -76,7 +76,7 @@ def batch_compress(
     mono: bool,
     best: bool,
     shard_format: str | None,
-    shard_megabytes: int,
+    shard_megabytes: int | None,
     **options: Any,
 ) -> None:
     """Compress the recordings of SRC into DST.
@@ -87,8 +87,10 @@ def batch_compress(
 
     Without --include and --files-from, files are recordings by their extensions.
     """
+    if shard_megabytes and not shard_format:
+        raise UsageError("--shard-size is for shards; say --to npz, parquet or jsonl")
     settings = _settings("compress", model, options, mono=mono, best=best, shard_format=shard_format)
-    _run(console, settings, shard_megabytes, **options)
+    _run(console, settings, shard_megabytes or SHARD_MEGABYTES, **options)
 
 
 @batch.command("decompress")
@@ -168,6 +170,8 @@ def _run(
 
     if force and skip_existing:
         raise UsageError("--force and --skip-existing say the opposite; leave one out")
+    if null and not files_from:
+        raise UsageError("-0 is for names of --files-from; without it, leave it out")
     open_folder(settings.source).check()  # before anything is made in DST
     existing = plan.OVERWRITE if force else plan.SKIP if skip_existing else plan.REFUSE
     path = manifest or _default_manifest(settings.target)
@@ -175,7 +179,7 @@ def _run(
     if not cluster:  # whose machines have engines of their own
         console.detail_engine("torch" if settings.best else "numpy")
     with contextlib.ExitStack() as stack:
-        names = stack.enter_context(_names(files_from, null)) if files_from else None
+        names = stack.enter_context(names_in(files_from, null)) if files_from else None
         journal = None if dry_run else stack.enter_context(manifests.Manifest(path))
         pool = _pool(settings, workers, cluster)
         with report.planning():
@@ -209,49 +213,3 @@ def _pool(settings: Settings, workers: int | None, cluster: str | None) -> Any:
     from hac_cli.batch.pool import LocalPool
 
     return LocalPool(settings, workers or cores())
-
-
-@contextlib.contextmanager
-def _names(path: str, null: bool) -> Iterator[Iterator[str]]:
-    """The names in a file, as they come."""
-    if path == "-":
-        yield _split(files.standard_input(), path, null)
-        return
-    with contextlib.ExitStack() as stack:
-        with _errors_of(path):
-            file = stack.enter_context(Path(path).open("rb"))
-        yield _split(file, path, null)
-
-
-@contextlib.contextmanager
-def _errors_of(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"can't be read: {(error.strerror or str(error)).lower()}", path) from error
-
-
-def _split(file: Any, path: str, null: bool) -> Iterator[str]:
-    lines = _split_at_zeros(file) if null else _lines(file)
-    while True:
-        with _errors_of(path):
-            line = next(lines, None)
-        if line is None:
-            return
-        if line:
-            yield os.fsdecode(line)
-
-
-def _lines(file: Any) -> Iterator[bytes]:
-    for line in file:
-        if b"\0" in line:
-            raise UsageError("names in --files-from end in a zero byte; add -0")
-        yield line.rstrip(b"\r\n")
-
-
-def _split_at_zeros(file: Any) -> Iterator[bytes]:
-    rest = b""
-    while data := file.read(1 << 16):
-        *names, rest = (rest + data).split(b"\0")
-        yield from names
-    yield rest

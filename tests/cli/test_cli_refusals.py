@@ -49,6 +49,8 @@ REFUSALS = [
         2,
         "hac: Option '--include' requires an argument; see hac batch compress --help",
     ),
+    ("batch compress sub new -0", 2, "hac: -0 is for names of --files-from"),
+    ("batch compress sub new --shard-size 5", 2, "hac: --shard-size is for shards; say --to npz"),
     ("compress --raw 24000 talk.wav new.hac", 2, "hac: '24000' is no raw format"),
     ("compress -f talk.wav hard.wav", 2, "hac: hard.wav: is the input as well"),
     ("compress -f talk.wav empty.wav", 2, "hac: empty.wav: is a name for a recording"),
