@@ -66,7 +66,7 @@ def batch_options(command: Command) -> Command:
 @click.option("--to", "shard_format", type=click.Choice(["npz", "parquet", "jsonl"]),
               help="Write tokens in shards, for machine learning, and not .hac files.")  # fmt: skip
 @click.option("--shard-size", "shard_megabytes", metavar="MB", type=click.IntRange(min=1),
-              help=f"Recordings that go to a shard, at most, in megabytes of input; {SHARD_MEGABYTES} if not given.")  # fmt: skip
+              help=f"How many megabytes of input go to a shard, at most; {SHARD_MEGABYTES} if not given.")  # fmt: skip
 @batch_options
 @click.pass_obj
 def batch_compress(
