@@ -51,7 +51,7 @@ def compress(
     OUT is IN with the extension .hac, if not given. IN is anything that libsndfile reads (WAV, FLAC, MP3, Ogg,
     Opus, ...) of 8 to 192 kHz and 1 to 8 channels; each channel is coded on its own. - is standard input or
     standard output. A recording that is cut off is coded as far as it goes, with a warning and exit code 3. Ctrl-C
-    ends what is recorded from standard input, as raw PCM, as WAV of unknown length, or with --live: what was heard
+    ends what is recorded from a pipe or a device, as raw PCM, as WAV of unknown length, or with --live: what was heard
     until then is kept.
     """
     plan = files.make_plan(source, target, ".hac", force)
@@ -61,6 +61,7 @@ def compress(
     chosen = released.find(model or released.DEFAULT_MODEL)
     frames_per_block = None if block is None else _frames_in_block(block, chosen.frame_rate)
     layout = RawFormat.parse(raw) if raw else None
+    plan = files.heard_once(plan)
     with (
         signals.ending_input_if(plan.is_piped and live),
         plan.named_errors(),

@@ -65,6 +65,7 @@ def decompress(
     from hac_cli.audio import RawFormat
 
     layout = RawFormat.parse(raw) if raw else None
+    plan = files.heard_once(plan)
     with (
         signals.ending_input_if(plan.is_piped and live and plan.target is not None),
         plan.named_errors(),

@@ -23,14 +23,16 @@ _OUTPUT_NAMES = {_STANDARD: 1, "/dev/stdout": 1, "/dev/fd/1": 1}
 
 @dataclass(frozen=True)
 class Plan:
-    """One input and one output that may be written; None stands for standard input and standard output."""
+    """One input and one output that may be written; None stands for standard input and standard output. ``pipe``: the
+    name of what has become standard input."""
 
     source: str | None
     target: str | None
+    pipe: str | None = None
 
     @property
     def source_name(self) -> str:
-        return self.source or "standard input"
+        return self.source or self.pipe or "standard input"
 
     @property
     def target_name(self) -> str:
@@ -76,6 +78,21 @@ def make_plan(source: str, target: str | None, extension: str, force: bool) -> P
     if not force and stat.S_ISREG(_mode(plan.target)):
         raise OutputError("exists; overwrite it with -f, or name another output", plan.target)
     return plan
+
+
+def heard_once(plan: Plan) -> Plan:
+    """A pipe or a device that has a name becomes standard input, whose end is for a signal to bring. Waits for whoever
+    writes to it. Raises InputError if it can't be opened."""
+    if plan.source is None or sys.stdin is None:
+        return plan
+    if stat.S_IFMT(_mode(plan.source)) not in (stat.S_IFIFO, stat.S_IFCHR):
+        return plan
+    try:
+        with Path(plan.source).open("rb", buffering=0) as stream:
+            os.dup2(stream.fileno(), 0)
+    except OSError as error:
+        raise InputError(_explain_input(error), plan.source) from error
+    return Plan(None, plan.target, plan.source)
 
 
 def _refuse_recordings(target: str) -> None:

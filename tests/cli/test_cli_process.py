@@ -164,6 +164,31 @@ def test_what_was_recorded_is_kept(options, number, code, word, start_hac, folde
     process.stdin.close()
 
 
+@pytest.mark.parametrize("options", [["--raw", "24000:1:s16"], ["--raw", "24000:1:s16", "--live"]])
+def test_what_was_recorded_from_a_pipe_with_a_name_is_kept(options, start_hac, folder):
+    os.mkfifo("pipe")
+    process = start_hac("compress", "-q", *options, "pipe", "out.hac")
+    with Path("pipe").open("wb") as recorder:
+        recorder.write(random.Random(0).randbytes(2 * 300_001))
+        recorder.flush()
+        _wait_for(lambda: any(path.stat().st_size > 100 for path in folder.iterdir()), process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    assert process.stderr.read() == b"hac: interrupted; what was heard until then is kept\n"
+    assert names(folder) == ["out.hac", "pipe"]
+    report = verify(io.BytesIO((folder / "out.hac").read_bytes()))
+    assert report.ok and report.summary.samples == 300_001
+
+
+def test_a_pipe_that_nobody_writes_to_can_be_left(start_hac, folder):
+    os.mkfifo("pipe")
+    process = start_hac("compress", "-q", "--live", "--raw", "24000:1:s16", "pipe", "out.hac")
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[1] == b"hac: interrupted\n"
+    assert process.returncode == 130 and names(folder) == ["pipe"]
+
+
 def test_a_whole_recording_is_kept_when_its_pipe_stays_open(start_hac, folder):
     process = start_hac("compress", "-q", "-", "out.hac", stdin=subprocess.PIPE)
     process.stdin.write(wav_header(S16, 24_000, 1, 300_001) + random.Random(0).randbytes(2 * 300_001))
