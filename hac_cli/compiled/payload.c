@@ -1,14 +1,23 @@
 /* Coded tokens, as in format_spec.md: the predictor's network and the arithmetic coder, bit by bit.
  *
- * All of the predictor's numbers are whole and far below 2^53: doubles hold them and their sums exactly, in any order. */
+ * All of the predictor's numbers are whole: floats hold the hidden sums, below 2^18, exactly and in any order, and doubles
+ * the logits, below 2^33. */
 
 #include "vectors.h"
 
+#define UNITS 16 /* of hidden ones there is a multiple of it, the last ones perhaps of no weight */
+
+typedef float floats __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t masks __attribute__((vector_size(16), aligned(4), may_alias));
+typedef double doubles __attribute__((vector_size(32), aligned(8), may_alias));
+
+const int hac_units = UNITS;
+
 typedef struct {
     size bits, look_back, hidden;
-    const double *past;        /* [look_back * bits, hidden], the last frame first */
-    const double *present;     /* [bits, hidden] */
-    const double *hidden_bias; /* [hidden] */
+    const float *past;         /* [look_back * bits, hidden], the last frame first */
+    const float *present;      /* [bits, hidden] */
+    const float *hidden_bias;  /* [hidden] */
     const double *out;         /* [bits, hidden] */
     const double *out_bias;    /* [bits] */
     const int64_t *chances;    /* of a 1, in 1/65536, for the logits around zero_logit */
@@ -71,44 +80,45 @@ static void place(coder *c)
         c->position--;
 }
 
-INLINE void add(double *sums, const double *weights, double sign, size count)
+INLINE void add(float *sums, const float *weights, float sign, size count)
 {
     for (size i = 0; i < count; i++)
         sums[i] += sign * weights[i];
 }
 
 /* The hidden sums of frame t of a channel, none of whose bits is known; frames are `step` signs apart. */
-static FOR_EACH_CPU void start(const predictor *p, const int8_t *frame, size t, size step, double *sums)
+INLINE void start(const predictor *p, const int8_t *frame, size t, size step, float *sums)
 {
-    memcpy(sums, p->hidden_bias, p->hidden * sizeof(double));
+    memcpy(sums, p->hidden_bias, p->hidden * sizeof(float));
     for (size lag = 1; lag <= p->look_back && lag <= t; lag++)
         for (size bit = 0; bit < p->bits; bit++)
             add(sums, p->past + ((lag - 1) * p->bits + bit) * p->hidden, frame[bit - lag * step], p->hidden);
 }
 
 /* What a bit of that sign adds to them. */
-static FOR_EACH_CPU void follow(const predictor *p, size bit, double sign, double *sums)
+INLINE void follow(const predictor *p, size bit, float sign, float *sums)
 {
     add(sums, p->present + bit * p->hidden, sign, p->hidden);
 }
 
-static FOR_EACH_CPU int64_t chance(const predictor *p, size bit, const double *sums)
+INLINE int64_t chance(const predictor *p, size bit, const float *sums)
 {
     const double *out = p->out + bit * p->hidden;
-    double logits[4] = {p->out_bias[bit]}; /* four sums for the processor to do at once */
-    size i = 0;
-    for (; i + 4 <= p->hidden; i += 4)
-        for (int k = 0; k < 4; k++)
-            logits[k] += (sums[i + k] > 0 ? sums[i + k] : 0) * out[i + k];
-    for (; i < p->hidden; i++)
-        logits[0] += (sums[i] > 0 ? sums[i] : 0) * out[i];
-    double logit = logits[0] + logits[1] + logits[2] + logits[3] + (double)p->zero_logit;
+    doubles logits[4] = {{p->out_bias[bit]}}; /* for the processor to do at once */
+    for (size i = 0; i < p->hidden; i += UNITS)
+        for (int k = 0; k < 4; k++) {
+            floats sum = *(const floats *)(sums + i + 4 * k);
+            sum = (floats)((masks)sum & (masks)(sum > 0)); /* gcc makes a slow branch of a condition */
+            logits[k] += __builtin_convertvector(sum, doubles) * *(const doubles *)(out + i + 4 * k);
+        }
+    doubles four = logits[0] + logits[1] + logits[2] + logits[3];
+    double logit = four[0] + four[1] + four[2] + four[3] + (double)p->zero_logit;
     return p->chances[logit < 0 ? 0 : logit > p->chance_count - 1 ? p->chance_count - 1 : (size)logit];
 }
 
 /* Signs [frames, channels, bits] of 1 and -1 to bytes, of which it returns the number: at most two for every sign and
  * four more. sums has room for the hidden units. */
-size hac_encode(const predictor *p, const int8_t *signs, size frames, size channels, double *sums, uint8_t *bytes)
+FOR_EACH_CPU size hac_encode(const predictor *p, const int8_t *signs, size frames, size channels, float *sums, uint8_t *bytes)
 {
     coder c = {.high = UINT32_MAX, .bytes = bytes};
     size step = channels * p->bits;
@@ -125,7 +135,7 @@ size hac_encode(const predictor *p, const int8_t *signs, size frames, size chann
 }
 
 /* The signs again; returns whether every byte has come into play: one that has not is none that hac_encode wrote. */
-int hac_decode(const predictor *p, const uint8_t *bytes, size length, size frames, size channels, double *sums, int8_t *signs)
+FOR_EACH_CPU int hac_decode(const predictor *p, const uint8_t *bytes, size length, size frames, size channels, float *sums, int8_t *signs)
 {
     coder c = {.high = UINT32_MAX, .bytes = (uint8_t *)bytes, .length = length};
     size step = channels * p->bits;

@@ -8,14 +8,17 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hac_cli.compiled import library
 from hac_cli.container.plain_coding import Signs
 from hac_cli.container.predictor import PROBABILITIES, ZERO_LOGIT, Predictor
 
 _LIBRARY, _Size, _Address = library(), ctypes.c_ssize_t, ctypes.c_void_p
+UNITS = ctypes.c_int.in_dll(_LIBRARY, "hac_units").value
 
 
 class _Predictor(ctypes.Structure):
@@ -37,7 +40,7 @@ def encode(signs: Signs, predictor: Predictor) -> bytes:
     frames, channels, _ = signs.shape
     network = _network(predictor)
     signs = np.ascontiguousarray(signs)
-    payload, sums = np.empty(2 * signs.size + 4, np.uint8), np.empty(len(predictor.past))
+    payload, sums = np.empty(2 * signs.size + 4, np.uint8), network.room()
     used = _LIBRARY.hac_encode(
         network.pointer, signs.ctypes.data, frames, channels, sums.ctypes.data, payload.ctypes.data
     )
@@ -46,7 +49,7 @@ def encode(signs: Signs, predictor: Predictor) -> bytes:
 
 def decode(payloads: Sequence[bytes], frames: int, channels: int, predictor: Predictor) -> list[Signs | None]:
     network = _network(predictor)
-    sums = np.empty(len(predictor.past))
+    sums = network.room()
     blocks: list[Signs | None] = []
     for payload in payloads:
         signs = np.empty((frames, channels, predictor.bits), np.int8)
@@ -61,11 +64,23 @@ class _Network:
     """A predictor as the library wants it, with the arrays whose addresses it is given."""
 
     def __init__(self, predictor: Predictor) -> None:
-        arrays = (predictor.past.T, predictor.present, predictor.hidden_bias, predictor.out, predictor.out_bias)
-        self._arrays = [np.ascontiguousarray(array, np.float64) for array in arrays] + [PROBABILITIES]
-        sizes = predictor.bits, predictor.look_back, len(predictor.past)
+        hidden = [_filled(array, np.float32) for array in (predictor.past.T, predictor.present, predictor.hidden_bias)]
+        out = [_filled(predictor.out, np.float64), np.ascontiguousarray(predictor.out_bias, np.float64)]
+        self._arrays = [*hidden, *out, PROBABILITIES]
+        self._units = hidden[-1].size
+        sizes = predictor.bits, predictor.look_back, self._units
         addresses = (array.ctypes.data for array in self._arrays)
         self.pointer = ctypes.pointer(_Predictor(*sizes, *addresses, len(PROBABILITIES), ZERO_LOGIT))
+
+    def room(self) -> NDArray[np.float32]:
+        """For the hidden sums."""
+        return np.empty(self._units, np.float32)
+
+
+def _filled(array: NDArray[Any], kind: type) -> NDArray[Any]:
+    """``[..., hidden units]`` with more of them, of no weight, as many as the library does at once."""
+    missing = -array.shape[-1] % UNITS
+    return np.ascontiguousarray(np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)]), kind)
 
 
 _network = functools.lru_cache(maxsize=8)(_Network)
