@@ -32,6 +32,7 @@ STRENGTH = 0.7  # of the difference that is taken off
 FURTHEST = 15  # dB that a band may be off, or it is another thing than a tint
 TOLERANCE = 1.2  # dB that a term may be off: a change costs bytes
 MOST = 12  # dB of a term
+LOWEST = -3.0  # dB at the low end: below most voices, what the decoder does wrong comes back as much louder
 PAST, AHEAD = 30, 4
 """Segments that a segment's tint goes by, beside itself."""
 PERIOD = 4  # segments from one tint to the next
@@ -71,7 +72,9 @@ def wanted_tint(powers: Sequence[Powers]) -> NDArray[np.float64] | None:
         return None
     missing = TYPICAL - 10 * np.log10(heard[sums > ACTIVE * sums.max()].mean(0) + 1e-12)
     missing = (missing - np.sort(missing)[BANDS // 2]).clip(-FURTHEST, FURTHEST)
-    return (STRENGTH * (_fit() @ missing)).clip(-MOST, MOST)
+    terms = STRENGTH * (_fit() @ missing)
+    terms += max(0.0, LOWEST - terms.sum()) / TINT_TERMS  # each cosine is 1 there
+    return terms.clip(-MOST, MOST)
 
 
 class Tinter(Ahead):

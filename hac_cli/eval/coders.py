@@ -108,7 +108,7 @@ def _code_unreleased(weights: Path, audio: Samples, best: bool) -> Coded:
     from hac_cli.codec import DecoderStream, EncoderStream
     from hac_cli.conditioning import Conditioner, Restorer
     from hac_cli.model.engine import load_weights
-    from hac_cli.model.released import released
+    from hac_cli.model.released import is_tinted, read_metadata
 
     engine = load_weights(weights)
     encoder: Any
@@ -120,9 +120,7 @@ def _code_unreleased(weights: Path, audio: Samples, best: bool) -> Coded:
         encoder = EncoderStream(engine)
     decoder = DecoderStream(engine)
     layout = 1, engine.config.hop_length, engine.config.look_ahead
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    tinted = next((model.tinted for model in released() if model.digest == digest), True)  # as runs train now
-    conditioner, restorer = Conditioner(*layout, tinted=tinted), Restorer(*layout)
+    conditioner, restorer = Conditioner(*layout, tinted=is_tinted(read_metadata(weights))), Restorer(*layout)
     tokens = np.concatenate([encoder.push(conditioner.whole(audio[None])), encoder.flush()], 1)
     restorer.add(conditioner.gains(tokens.shape[1]))
     decoded = restorer.restore(np.concatenate([decoder.push(tokens), decoder.flush()], 1))[0, : len(audio)]

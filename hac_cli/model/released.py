@@ -28,8 +28,7 @@ DEFAULT_MODEL = "v2"
 
 @dataclass(frozen=True)
 class ReleasedModel:
-    """One entry of ``released.json`` with what the weights file says of itself. ``tinted``: it has learned from
-    speech of the usual tint, and is given such."""
+    """One entry of ``released.json`` with what the weights file says of itself; ``tinted``: see ``is_tinted``."""
 
     name: str
     model_id: int
@@ -38,8 +37,8 @@ class ReleasedModel:
     description: str
     parameters: int
     config: ModelConfig
-    predictor_digest: str | None = None
-    tinted: bool = False
+    tinted: bool
+    predictor_digest: str | None
 
     @property
     def short_digest(self) -> bytes:
@@ -92,6 +91,11 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise ModelError(f"the weights can't be read ({error.strerror}); reinstall hac-cli", str(path)) from None
     except (struct.error, TypeError, ValueError, KeyError):
         raise ModelError("is not a weights file of HAC; reinstall hac-cli", str(path)) from None
+
+
+def is_tinted(metadata: dict[str, str]) -> bool:
+    """Whether weights have learned from speech of the usual tint, and are given such."""
+    return metadata.get("tinted") == "yes"
 
 
 def read_config(path: Path) -> ModelConfig:
@@ -158,7 +162,7 @@ def _describe(entry: dict[str, Any]) -> ReleasedModel:
         parameters=int(metadata["parameters"]),
         config=read_config(path),
         predictor_digest=entry.get("predictor_sha256"),
-        tinted=entry.get("tinted", False),
+        tinted=is_tinted(metadata),
     )
 
 

@@ -65,15 +65,16 @@ def test_hac_comes_back_with_the_sizes_of_its_file(speech):
     assert coder.definition.keys() == {"model", "digest"}
 
 
-def test_unreleased_weights_code_as_the_release_does(speech):
+@pytest.mark.parametrize("model", ["v1", "v2-150"])  # without tints and with them
+def test_unreleased_weights_code_as_the_release_does(speech, model):
     from hac_cli.model import released
 
-    path = released.find("v2").path
-    coder = HacCoder("v2", path)
+    path = released.find(model).path
+    coder = HacCoder(model, path)
     coded = coder.code(speech)
-    assert coder.name == "HAC v2" and coder.commands is None
+    assert coder.name == f"HAC {model}" and coder.commands is None
     assert coded.file_bytes is None and coded.payload_bytes > 0
-    assert np.abs(coded.audio - HacCoder("v2").code(speech).audio).max() < 1e-3
+    assert np.abs(coded.audio - HacCoder(model).code(speech).audio).max() < 1e-3
 
 
 def test_weights_that_are_not_there(tmp_path):
