@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hac_cli.cli.console import FILE, Command, Console, common_options, cores, model_names
+from hac_cli.cli.console import FILE, Command, Console, common_options, cores, model_option
 from hac_cli.cli.names import names_in
 from hac_cli.errors import HacError, UsageError
 
@@ -59,8 +59,7 @@ def batch_options(command: Command) -> Command:
 
 
 @batch.command("compress")
-@click.option("--model", metavar="NAME", shell_complete=model_names,
-              help="The model to code with, one of `hac models`, which marks the usual one.")  # fmt: skip
+@model_option
 @click.option("--mono", is_flag=True, help="Mix all channels down to one.")
 @click.option("--best", is_flag=True, help="Sound better for the same tokens a second: try what they decode to. Slow.")
 @click.option("--to", "shard_format", type=click.Choice(["npz", "parquet", "jsonl"]),

@@ -7,7 +7,7 @@ import time
 import click
 
 from hac_cli.cli import files, signals
-from hac_cli.cli.console import FILE, Console, common_options, count, engine_options, model_names, seconds
+from hac_cli.cli.console import FILE, Console, common_options, count, engine_options, model_option, seconds
 from hac_cli.cli.recursive import Recursive, recursive_option
 from hac_cli.errors import InputError, UsageError
 
@@ -16,8 +16,7 @@ from hac_cli.errors import InputError, UsageError
 @click.argument("source", metavar="IN", type=FILE)
 @click.argument("target", metavar="[OUT]", type=FILE, required=False)
 @click.option("--mono", is_flag=True, help="Mix all channels down to one.")
-@click.option("--model", metavar="NAME", shell_complete=model_names,
-              help="The model to code with, one of `hac models`, which marks the usual one.")  # fmt: skip
+@model_option
 @click.option("--payload", type=click.Choice(["coded", "raw"]), default="coded", help="raw: without entropy coding.")
 @click.option("--raw", metavar="RATE:CHANNELS:FORMAT", help="IN is headerless PCM, such as 24000:1:s16.")
 @click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like.")

@@ -163,6 +163,13 @@ def model_names(context: click.Context, parameter: click.Parameter, incomplete: 
     return [model.name for model in released() if model.name.startswith(incomplete)]
 
 
+model_option = click.option(
+    "--model", metavar="NAME", shell_complete=model_names,
+    help="The model to code with, one of `hac models`, which marks the usual one.",
+)  # fmt: skip
+"""What codes, of all commands that do."""
+
+
 def common_options(command: Command) -> Command:
     """-q, -v and --debug, which may stand before the command's name as well as after it."""
     for names, text in (

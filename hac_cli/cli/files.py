@@ -87,11 +87,8 @@ def heard_once(plan: Plan) -> Plan:
         return plan
     if stat.S_IFMT(_mode(plan.source)) not in (stat.S_IFIFO, stat.S_IFCHR):
         return plan
-    try:
-        with Path(plan.source).open("rb", buffering=0) as stream:
-            os.dup2(stream.fileno(), 0)
-    except OSError as error:
-        raise InputError(_explain_input(error), plan.source) from error
+    with reading(plan.source) as stream:
+        os.dup2(stream.fileno(), 0)
     return Plan(None, plan.target, plan.source)
 
 

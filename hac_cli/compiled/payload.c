@@ -118,7 +118,8 @@ INLINE int64_t chance(const predictor *p, size bit, const float *sums)
 
 /* Signs [frames, channels, bits] of 1 and -1 to bytes, of which it returns the number: at most two for every sign and
  * four more. sums has room for the hidden units. */
-FOR_EACH_CPU size hac_encode(const predictor *p, const int8_t *signs, size frames, size channels, float *sums, uint8_t *bytes)
+FOR_EACH_CPU size hac_encode(const predictor *p, const int8_t *signs, size frames, size channels, float *sums,
+                             uint8_t *bytes)
 {
     coder c = {.high = UINT32_MAX, .bytes = bytes};
     size step = channels * p->bits;
@@ -135,7 +136,8 @@ FOR_EACH_CPU size hac_encode(const predictor *p, const int8_t *signs, size frame
 }
 
 /* The signs again; returns whether every byte has come into play: one that has not is none that hac_encode wrote. */
-FOR_EACH_CPU int hac_decode(const predictor *p, const uint8_t *bytes, size length, size frames, size channels, float *sums, int8_t *signs)
+FOR_EACH_CPU int hac_decode(const predictor *p, const uint8_t *bytes, size length, size frames, size channels,
+                            float *sums, int8_t *signs)
 {
     coder c = {.high = UINT32_MAX, .bytes = (uint8_t *)bytes, .length = length};
     size step = channels * p->bits;
