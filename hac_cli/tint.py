@@ -28,7 +28,7 @@ Curve = tuple[float, ...]
 
 LOW, HIGH = 60.0, 12_000.0  # Hz; a cosine's half period reaches from one to the other, on a logarithmic axis
 ORDER = 16  # of the predictor
-GRID = 1024  # frequencies up to the rate, of which it is made
+GRID = 1024  # frequencies, those above half of the rate as well, of which it is made
 PARTS = 8  # of a frame, over which one curve becomes another
 
 
@@ -39,8 +39,7 @@ def cosines(places: Doubles) -> Doubles:
 
 @functools.cache
 def _series() -> Doubles:
-    frequencies = np.arange(GRID) * CODEC_SAMPLE_RATE / GRID
-    frequencies = np.minimum(frequencies, CODEC_SAMPLE_RATE - frequencies).clip(LOW, HIGH)
+    frequencies = (np.arange(GRID // 2 + 1) * CODEC_SAMPLE_RATE / GRID).clip(LOW, HIGH)
     return cosines(np.log(frequencies / LOW) / math.log(HIGH / LOW))
 
 
@@ -51,14 +50,14 @@ def predictor(curve: Curve) -> Doubles:
     It is the predictor of the spectrum that the curve makes flat (Makhoul, Linear prediction: a tutorial review, 1975,
     by Levinson's recursion).
     """
-    correlation = np.fft.ifft(10 ** (np.array(curve) @ _series() / -10)).real
-    factors, error = np.zeros(ORDER), correlation[0]
+    correlation = np.fft.irfft(10 ** (np.array(curve) @ _series() / -10))[: ORDER + 1].tolist()
+    factors: list[float] = []  # as numbers, since arrays as short as that are slower
+    error = correlation[0]
     for order in range(ORDER):
-        reflection = -(correlation[order + 1] + factors[:order] @ correlation[order:0:-1]) / error
-        factors[:order] += reflection * factors[:order][::-1]
-        factors[order] = reflection
+        reflection = -(correlation[order + 1] + sum(map(float.__mul__, factors, correlation[order:0:-1]))) / error
+        factors = [*(a + reflection * b for a, b in zip(factors, reversed(factors), strict=True)), reflection]
         error *= 1 - reflection**2
-    return factors
+    return np.array(factors)
 
 
 class TintFilter:

@@ -21,15 +21,9 @@ static size integer_room(const matrix *m)
     return m->weights == INTEGERS ? TILE * (m->inputs / 2 + stretches_of(m)) : 0;
 }
 
-#ifdef __x86_64__
-#if LANES == 16
-#define PAIRS
-#else
-#define PAIRS __attribute__((target("avx2,fma")))
-#endif
-
+#ifdef PAIRS /* multiplied and added up by the processor */
 /* Up to STRETCH floats as integers; gives what these have to be multiplied with. */
-INLINE PAIRS float stretch(const float *x, size count, int16_t *y)
+INLINE float stretch(const float *x, size count, int16_t *y)
 {
     const float whole = 0x1.8p23f; /* added, it leaves a whole number in the lower bits */
     float scaled[STRETCH], peak;
@@ -50,7 +44,7 @@ INLINE PAIRS float stretch(const float *x, size count, int16_t *y)
     return peak / MOST;
 }
 
-static PAIRS void rounded(const float *x, size inputs, int16_t *y, float *units)
+static void rounded(const float *x, size inputs, int16_t *y, float *units)
 {
     size i = 0;
     for (; i + STRETCH <= inputs; i += STRETCH)
@@ -60,7 +54,7 @@ static PAIRS void rounded(const float *x, size inputs, int16_t *y, float *units)
 }
 
 /* Two inputs times two weights of every column, added up. */
-INLINE PAIRS integers plus(integers sum, int32_t pair, integers weights)
+INLINE integers plus(integers sum, int32_t pair, integers weights)
 {
     integers both = pair - (integers){0};
 #if LANES == 16
@@ -72,9 +66,8 @@ INLINE PAIRS integers plus(integers sum, int32_t pair, integers weights)
 #endif
 }
 
-INLINE PAIRS void integer_strip(const int16_t *x, const float *units, size stretches, int rows, int vectors,
-                                const matrix *m, size column, enum after after, const float *one, const float *two,
-                                float *y)
+INLINE void integer_strip(const int16_t *x, const float *units, size stretches, int rows, int vectors,
+                          const matrix *m, size column, enum after after, const float *one, const float *two, float *y)
 {
     size words = m->inputs / 2 * PANEL, apart = LANES == PANEL ? words : LANES;
     const uint32_t *panel = m->panels + column / PANEL * words;
@@ -107,8 +100,8 @@ INLINE PAIRS void integer_strip(const int16_t *x, const float *units, size stret
     finish(totals, rows, vectors, m, column, after, one, two, y);
 }
 
-INLINE PAIRS void integer_strips(const int16_t *x, const float *units, size rows, const matrix *m, enum after after,
-                                 const float *one, const float *two, float *y)
+INLINE void integer_strips(const int16_t *x, const float *units, size rows, const matrix *m, enum after after,
+                           const float *one, const float *two, float *y)
 {
     size stretches = stretches_of(m);
 #define ROWS(n, vectors, row, column) \
@@ -119,8 +112,8 @@ INLINE PAIRS void integer_strips(const int16_t *x, const float *units, size rows
 }
 
 /* y = f(x @ matrix + bias) for up to TILE rows. */
-static PAIRS void integer_product(const float *x, size step, size rows, const matrix *m, enum after after,
-                                  const float *one, const float *two, float *room, float *y)
+static void integer_product(const float *x, size step, size rows, const matrix *m, enum after after, const float *one,
+                            const float *two, float *room, float *y)
 {
     size stretches = stretches_of(m);
     float *units = room;

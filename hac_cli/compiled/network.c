@@ -4,16 +4,6 @@
 
 const int hac_panel = PANEL, hac_stretch = STRETCH, hac_most = MOST;
 
-/* Whether the functions below may be given matrices of integers. */
-int hac_has_integers(void)
-{
-#ifdef __x86_64__
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-    return 0;
-#endif
-}
-
 size hac_outcome(const layer *layers, size count, size floats)
 {
     for (const layer *l = layers; l < layers + count; l++)

@@ -58,7 +58,7 @@ INLINE void put(float *y, vector values, size channels)
 }
 
 /* Every channel on its own: y[t, c] = bias[c] + sum over k of x[t * stride + k * dilation, c] * taps[k, c]. */
-static FOR_EACH_CPU void depthwise(const float *x, size rows, size channels, const float *taps, const float *bias,
+static void depthwise(const float *x, size rows, size channels, const float *taps, const float *bias,
                                    size kernel, size stride, size dilation, float *y, size y_step)
 {
     for (size row = 0; row < rows; row++, x += stride * channels, y += y_step)
@@ -71,7 +71,7 @@ static FOR_EACH_CPU void depthwise(const float *x, size rows, size channels, con
         }
 }
 
-static FOR_EACH_CPU void snakes(const layer *l, const float *x, size rows, float *y)
+static void snakes(const layer *l, const float *x, size rows, float *y)
 {
     for (size row = 0; row < rows; row++, x += l->width, y += l->width)
         for (size all = 0; all < l->width; all += LANES) {

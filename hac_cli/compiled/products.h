@@ -6,11 +6,12 @@
 #include "vectors.h"
 
 #define PANEL 16 /* columns */
-#define TILE 96  /* rows that go through a block together, such that they stay in the second cache */
 #if LANES == 16
 #define STRIP 12 /* rows at a time: 12 by 2 sums, 2 vectors of weights and an input are what 32 registers hold */
+#define TILE 144 /* rows that go through a block together, such that they stay in the second cache */
 #else
-#define STRIP 6 /* and 6 by 2 what 16 do */
+#define STRIP 6 /* as many for 16 registers */
+#define TILE 96
 #endif
 
 /* In panels of 16 columns, [outputs / 16, inputs, 16], the last one filled up with zeros, as are the bias and all that
@@ -129,8 +130,8 @@ INLINE void strips(const float *x, size step, size rows, const matrix *m, int ha
 }
 
 /* Rows of x are step floats apart, and may overlap. */
-static FOR_EACH_CPU void float_product(const float *x, size step, size rows, const matrix *m, enum after after,
-                                       const float *one, const float *two, float *y)
+static void float_product(const float *x, size step, size rows, const matrix *m, enum after after, const float *one,
+                          const float *two, float *y)
 {
 #define AFTER(f) (m->weights == HALVES ? strips(x, step, rows, m, 1, f, one, two, y) \
                                        : strips(x, step, rows, m, 0, f, one, two, y))

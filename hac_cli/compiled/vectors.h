@@ -10,8 +10,7 @@
 #define LANES 8
 #endif
 
-#ifdef FOR_EACH_CPU /* a file for one kind of processor alone */
-#elif defined(__x86_64__) && defined(__linux__)
+#if defined(__x86_64__) && defined(__linux__) && !defined(__clang__) /* which calls the function by another name */
 #define FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define FOR_EACH_CPU

@@ -21,7 +21,6 @@ from hac_cli.model.numpy_layers import Array, Block, Down, Layer, Matrix, Noise,
 _LIBRARY, _Size, _Address = library(), ctypes.c_ssize_t, ctypes.c_void_p
 PANEL = ctypes.c_int.in_dll(_LIBRARY, "hac_panel").value
 STRETCH, MOST = (ctypes.c_int.in_dll(_LIBRARY, name).value for name in ("hac_stretch", "hac_most"))
-HAS_INTEGERS = bool(_LIBRARY.hac_has_integers())
 KINDS = (Product, Snake, Block, Down, Up, Noise)  # in the order of network.h
 FLOATS, HALVES, INTEGERS = range(3)  # as in products.h
 
@@ -45,8 +44,12 @@ class _Layer(ctypes.Structure):
 
 _LIBRARY.hac_outcome.argtypes = ctypes.POINTER(_Layer), _Size, _Size
 _LIBRARY.hac_outcome.restype = _Size
-RUNS = [_LIBRARY.hac_run, *([_LIBRARY.hac_run_wide] if _LIBRARY.hac_has_wide() else [])]
-"""All do the same, to the bit, the last one fastest: with vectors of 8, and of 16 where the processor has AVX-512."""
+RUNS = [_LIBRARY.hac_run]
+"""What this processor can do, the fastest last. Those with AVX do the same, to the bit."""
+if _LIBRARY.hac_has_avx2():
+    RUNS.append(_LIBRARY.hac_run_avx2)
+if _LIBRARY.hac_has_avx512():
+    RUNS.append(_LIBRARY.hac_run_avx512)
 for _run in RUNS:
     _run.argtypes = ctypes.POINTER(_Layer), _Size, _Address, _Address, _Size, _Address
 
@@ -56,7 +59,8 @@ class Chain:
     matrix products may be in integers of 16 bits, which is faster, and only as exact as audio has to be."""
 
     def __init__(self, layers: Sequence[Layer], integers: bool = False, run: Any = RUNS[-1]) -> None:
-        self._layers, self._shelf, self._integers, self._run = layers, _Shelf(), integers and HAS_INTEGERS, run
+        self._layers, self._shelf, self._run = layers, _Shelf(), run
+        self._integers = integers and run is not RUNS[0]
         self._compiled = (_Layer * len(layers))(*map(self._layer, layers))
 
     def __getitem__(self, part: slice) -> Chain:
