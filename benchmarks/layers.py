@@ -11,11 +11,8 @@ runs on the machine matters little.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-if "avx512" in Path("/proc/cpuinfo").read_text():
-    os.environ.setdefault("OPENBLAS_CORETYPE", "SKYLAKEX")  # it doesn't know all processors that have AVX-512
 
 import argparse
 import itertools
