@@ -83,6 +83,9 @@ def read_at(file: IO[bytes], position: int, size: int) -> bytes:
     current = os.lseek(descriptor, 0, os.SEEK_CUR)
     try:
         os.lseek(descriptor, position, os.SEEK_SET)
+    except (OSError, OverflowError):  # a header may name a place that no file has
+        return b""
+    try:
         return os.read(descriptor, size)
     finally:
         os.lseek(descriptor, current, os.SEEK_SET)

@@ -139,7 +139,7 @@ class ByteSource:
             self._spool.flush()
         except OSError as error:
             raise OutputError(
-                f"input of this format has to be stored first, and {tempfile.gettempdir()} can't take it: "
+                "input of this format has to be stored first, and the folder for temporary files can't take it: "
                 f"{error.strerror or error}; set TMPDIR to a folder with room, or give a file instead of a pipe",
                 self.path,
             ) from error

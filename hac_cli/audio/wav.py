@@ -18,6 +18,7 @@ _TAG_PCM, _TAG_FLOAT, _TAG_EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 _SUBFORMAT_SUFFIX = bytes.fromhex("000000001000800000aa00389b71")
 _MAX_BYTES_BEFORE_FORMAT = 1 << 24
 _DS64_SIZE = 28
+_MAX_FORMAT_SIZE = 1 << 12
 _PIECE_SIZE = 1 << 16
 _WRAP = 1 << 32
 
@@ -76,10 +77,11 @@ class _HeaderParser:
             if chunk_id == b"data":
                 return self._at_data(riff_size, size)
             padded = size + size % 2
-            if chunk_id == b"fmt ":
+            if chunk_id == b"fmt " and size <= _MAX_FORMAT_SIZE:
                 self._format = self._parse_format(self._take(padded))
             elif chunk_id == b"ds64" and size >= _DS64_SIZE:
-                self._long_data_size = struct.unpack_from("<8xQ", self._take(padded))[0]
+                self._long_data_size = struct.unpack("<8xQ12x", self._take(_DS64_SIZE))[0]
+                self._skip(padded - _DS64_SIZE)
             elif chunk_id == b"LIST" and size <= MAX_INFO_SIZE:
                 self._tags.update(parse_info(self._take(padded)))
             else:

@@ -31,10 +31,21 @@ def read(path: Path) -> Iterator[Record]:
     """The records of a manifest, the oldest first; none if there is no file."""
     with _errors(path), contextlib.suppress(FileNotFoundError), path.open("rb") as file:
         for line in file:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 record = json.loads(line)
-                if isinstance(record, dict):
+                if _is_record(record):
                     yield record
+
+
+def _is_record(found: object) -> bool:
+    """Whether its names are text and its sizes numbers, as far as it has any."""
+    kinds = {"event": str, "input": str, "member": str, "output": str, "digest": str, "input_stamp": str,
+             "input_digest": str, "input_bytes": int, "output_bytes": int, "outputs": list}  # fmt: skip
+    return (
+        isinstance(found, dict)
+        and all(isinstance(found[key], kind) for key, kind in kinds.items() if found.get(key) is not None)
+        and all(isinstance(name, str) for name in found.get("outputs") or ())
+    )
 
 
 def is_manifest(path: str | os.PathLike[str]) -> bool:

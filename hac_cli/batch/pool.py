@@ -168,15 +168,18 @@ def _serve(connection: Connection, settings: Settings) -> None:
     for name in ("SIGTERM", "SIGHUP"):
         if number := getattr(signal, name, None):  # Windows has no SIGHUP
             signal.signal(number, lambda *_: _leave())
+    answer: HacError | list[Outcome] | None = None
     try:
         prepare(settings)
-        connection.send(None)
-        while True:
-            connection.send(work(connection.recv(), settings))
-    except (EOFError, OSError):  # nobody is left to work for
-        return
     except HacError as error:
-        connection.send(error)
+        answer = error
+    while True:
+        try:
+            connection.send(answer)
+            job = connection.recv()
+        except (EOFError, OSError):  # nobody is left to work for
+            return
+        answer = work(job, settings)
 
 
 def _follow_parent() -> None:

@@ -145,8 +145,12 @@ def _entry(name: str, facts: dict[str, Any]) -> Entry:
 
 @contextlib.contextmanager
 def _temporary_file(name: str) -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="hac-") as folder:
-        yield str(Path(folder) / f"file{Path(name).suffix}")
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="hac-")
+    except OSError as error:
+        raise explain_output(error) from error
+    with folder:
+        yield str(Path(folder.name) / f"file{Path(name).suffix}")
 
 
 @contextlib.contextmanager

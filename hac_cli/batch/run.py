@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from hac_cli.batch.plan import Plan
 from hac_cli.batch.pool import Pool
 from hac_cli.batch.selection import Selection, candidates
 from hac_cli.batch.storage import open_folder
-from hac_cli.errors import HacError
+from hac_cli.errors import HacError, OutputError
 
 CLAIM = 64
 """Jobs that are entered in the manifest at once, before the first of them begins."""
@@ -76,6 +78,17 @@ class Planned:
     refused: list[Outcome] = field(default_factory=list)
 
 
+@contextlib.contextmanager
+def _room_for_plan() -> Iterator[None]:
+    """A plan that the folder for temporary files can't take is an OutputError."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise OutputError("what is to be done is kept in the folder for temporary files, which can't take it: "
+                          f"{error}; set TMPDIR to a folder with room") from error  # fmt: skip
+
+
+@_room_for_plan()
 def make_plan(
     settings: Settings,
     selection: Selection,
@@ -88,7 +101,8 @@ def make_plan(
     """Looks at all inputs and at what ``records`` of earlier runs say, from a manifest ``inside`` the target folder or
     elsewhere. Writes nothing.
 
-    Raises UsageError if shards of several settings or sources would be mixed.
+    Raises UsageError if shards of several settings or sources would be mixed, OutputError if there is no room for a
+    plan of so many.
     """
     plan = Plan(settings, open_folder(settings.target), existing)
     plan.remember(records, inside)
@@ -103,6 +117,7 @@ def make_plan(
     return Planned(plan, plan.group(shard_bytes, SHARDS_PER_WORKER * workers), selection, refused)
 
 
+@_room_for_plan()
 def carry_out(
     planned: Planned, settings: Settings, manifest: Manifest, pool: Pool, listen: Callable[[list[Outcome]], None]
 ) -> Summary:

@@ -116,7 +116,11 @@ def _outputs(
         except HacError as error:
             report(entry.name, error)
             return
-        for member in members:
+        for member, again in Counter(members).items():
+            if again > 1:
+                report(
+                    entry.name, InputError(f"has {again} recordings of the name {member}; only the first is decoded")
+                )
             try:
                 name = safe_name(member)
             except HacError as error:

@@ -237,6 +237,13 @@ def explain_output(error: Exception) -> OutputError:
 def safe_name(name: str) -> str:
     """A relative name that can't lead out of its folder. Raises UsageError for another."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
-    if not parts or ".." in parts or name.startswith("/"):
+    if not parts or ".." in parts or name.startswith("/") or not _can_be_a_name(name):
         raise UsageError(f"{name!r} doesn't name a file inside the source folder")
     return "/".join(parts)
+
+
+def _can_be_a_name(name: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:  # a shard may say anything
+        return False

@@ -227,7 +227,9 @@ def _open_shard(job: Job, settings: Settings, source: Folder, target: Folder) ->
     try:
         with source.reading(job.items[0].name) as path:
             hashed = _input_digest(path, job.items[0], settings)
-            recordings = {recording.path: recording for recording in tokens.read(path)}
+            recordings: dict[str, Recording] = {}
+            for recording in tokens.read(path):
+                recordings.setdefault(recording.path, recording)
     except HacError as error:
         reason = f"the shard {job.items[0].name} that it is in {error.message}"
         return [Outcome.failed(item, reason, error.exit_code) for item in job.items]

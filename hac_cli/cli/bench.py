@@ -109,6 +109,8 @@ def _choose_coders(options: dict[str, Any]) -> tuple[list[Coder], dict[str, str]
     names: Sequence[str] = options["models"] or [released.DEFAULT_MODEL]
     if options["weights"] and len(names) > 1:
         raise UsageError("--weights stands for one model; name one --model at most")
+    if options["weights"]:
+        released.read_config(options["weights"])  # before anything is measured
     files = [baselines.BUILT_IN, *options["codec_files"]]
     commands = [coder for file in files for coder in baselines.read(file, options["time_limit"])]
     ways = (False, True) if options["best"] else (False,)

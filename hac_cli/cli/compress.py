@@ -88,6 +88,8 @@ def compress(
                     metadata=not no_metadata,
                     progress=progress,
                 )
+            if layout and plan.is_piped and not result.samples:  # whatever should have written to it has failed
+                raise InputError("has no content (0 bytes); see whether what records it runs")
     speed = result.seconds / (time.perf_counter() - started)
     console.say(
         f"{plan.source_name} -> {plan.target_name}: {result.seconds:.2f} s, {result.file_bytes} bytes, "

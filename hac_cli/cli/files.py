@@ -176,7 +176,7 @@ def _explain_input(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file; check the name"
     if isinstance(error, IsADirectoryError):
-        return "is a directory; name a file in it, or give all of it to hac batch"
+        return "is a directory; name the files in it; hac batch codes whole folders"
     return f"can't be read: {(error.strerror or str(error)).lower()}"
 
 

@@ -29,8 +29,10 @@ def read(path: Path, time_limit: float) -> list[CommandCoder]:
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"can't be read: {error}", str(path)) from None
+    except OSError as error:
+        raise InputError(f"can't be read: {(error.strerror or str(error)).lower()}", str(path)) from None
+    except UnicodeDecodeError:
+        raise InputError("can't be read: it is no text", str(path)) from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"is no valid TOML: {error}", str(path)) from None
     try:

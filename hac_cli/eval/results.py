@@ -122,8 +122,10 @@ def read(path: Path) -> Results:
     """Results from a file. Lines after one that is cut off are not there. Raises InputError for anything else."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"can't be read: {error}", str(path)) from None
+    except OSError as error:
+        raise InputError(f"can't be read: {(error.strerror or str(error)).lower()}", str(path)) from None
+    except UnicodeDecodeError:
+        raise InputError("can't be read: it is no text", str(path)) from None
     lines = [value for line in text.splitlines() if (value := _parse(line))]
     if not lines or lines[0].get("schema") != SCHEMA or lines[0].get("kind") != "run":
         raise InputError(f"holds no results of hac bench in the schema {SCHEMA}", str(path))

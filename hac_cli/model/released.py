@@ -90,7 +90,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     except OSError as error:
         raise ModelError(f"the weights can't be read ({error.strerror}); reinstall hac-cli", str(path)) from None
     except (struct.error, TypeError, ValueError, KeyError):
-        raise ModelError("is not a weights file of HAC; reinstall hac-cli", str(path)) from None
+        raise ModelError("is not a weights file of HAC; if it came with hac-cli, reinstall that", str(path)) from None
 
 
 def is_tinted(metadata: dict[str, str]) -> bool:

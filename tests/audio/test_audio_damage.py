@@ -135,6 +135,17 @@ def test_a_caf_that_is_cut_off_says_so(tmp_path: Path, coding: str) -> None:
         AudioReader(path)
 
 
+@pytest.mark.parametrize("size", [2**63 - 1, 2**50, -(2**63)])
+def test_a_caf_whose_chunk_is_longer_than_any_file(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "a.caf"
+    soundfile.write(path, speechlike(1, 0.1).T, SAMPLE_RATE, format="CAF", subtype="PCM_16")
+    content = path.read_bytes()
+    place = content.index(b"data") + 4
+    path.write_bytes(content[:place] + size.to_bytes(8, "big", signed=True) + content[place + 8 :])
+    with pytest.raises(InputError):
+        AudioReader(path)
+
+
 @pytest.mark.parametrize("extension", ["ogg", "opus", "mp3", "flac", "au", "caf", "wav"])
 def test_a_second_stream_behind_the_first_is_told_of(tmp_path: Path, extension: str) -> None:
     first = write(tmp_path / f"a.{extension}", speechlike(1, 2)).read_bytes()

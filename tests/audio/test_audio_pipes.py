@@ -226,6 +226,10 @@ def test_only_wav_and_raw_go_to_a_pipe() -> None:
 
 
 def test_no_room_for_the_copy_of_a_piped_flac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)  # which asks itself by writing
     monkeypatch.setattr("tempfile.TemporaryFile", lambda: open("/dev/full", "r+b", buffering=0))  # noqa: PTH123,SIM115
     with pytest.raises(OutputError, match=r"stored first.*No space left.*TMPDIR"):
         AudioReader(io.BytesIO(stored(tmp_path / "a.flac")))

@@ -136,6 +136,10 @@ def test_a_header_that_is_cut_short_is_an_error(length: int) -> None:
 def test_a_huge_chunk_before_the_format_is_an_error_not_a_full_memory() -> None:
     with pytest.raises(InputError, match="no usable WAV header"):
         AudioReader(io.BytesIO(wav_file(chunk(b"JUNK", bytes(100), 0xFFFF0000))))
+    with pytest.raises(InputError, match="no usable WAV header"):
+        AudioReader(io.BytesIO(wav_file(chunk(b"fmt ", bytes(100), 0xFFFF0000))))
+    with pytest.raises(InputError, match="no usable WAV header"):
+        AudioReader(io.BytesIO(wav_file(chunk(b"ds64", bytes(100), 0xFFFF0000))))
 
 
 class Trickle(io.RawIOBase):

@@ -141,14 +141,37 @@ def test_two_recordings_in_shards_with_one_output(settings, tmp_path, monkeypatc
     assert outputs == {"a/one.flac": "a/one.wav", "two.wav": "two.wav"} and not made.refused
 
 
-def test_a_recording_in_a_shard_that_would_leave_the_folder(settings, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["../evil.wav", "nul\0.wav", "lone\ud800.wav"])
+def test_a_recording_in_a_shard_that_can_be_no_file_of_the_folder(settings, tmp_path, monkeypatch, name):
     """Is refused with its shard's name; the others are decoded."""
-    monkeypatch.setattr("hac_cli.batch.tokens.paths", lambda path: ["../evil.wav", "good.wav"])
+    monkeypatch.setattr("hac_cli.batch.tokens.paths", lambda path: [name, "good.wav"])
     (tmp_path / "src" / "tokens-0.npz").touch()
     made = planned(replace(settings, command="decompress"))
     assert [item.member for job in made.plan.jobs() for item in job.items] == ["good.wav"]
     (refused,) = made.refused
-    assert refused.input == "tokens-0.npz" and "'../evil.wav' doesn't name a file inside" in refused.error
+    assert refused.input == "tokens-0.npz" and f"{name!r} doesn't name a file inside" in refused.error
+
+
+def test_two_recordings_of_one_name_in_a_shard(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("hac_cli.batch.tokens.paths", lambda path: ["a.wav", "b.wav", "a.wav"])
+    (tmp_path / "src" / "tokens-0.npz").touch()
+    made = planned(replace(settings, command="decompress"))
+    assert [item.member for job in made.plan.jobs() for item in job.items] == ["a.wav", "b.wav"]
+    (refused,) = made.refused
+    assert (refused.input, refused.exit_code) == ("tokens-0.npz", 3)
+    assert refused.error == "has 2 recordings of the name a.wav; only the first is decoded"
+
+
+def test_lines_of_a_manifest_that_make_no_sense_are_passed_over(settings, source):
+    source("one.wav", "two.wav")
+    pretend(settings, planned(settings))
+    with manifest.Path(settings.target, manifest.NAME).open("a") as file:
+        file.write("[" * 100_000 + "\n")
+        for record in ({"event": "start", "outputs": [1]}, {"event": "start", "outputs": "one.hac"},
+                       {"event": "done", "input": 5, "output": "one.hac"}, {"event": "done", "input": "one.wav",
+                        "output": "one.hac", "input_bytes": [7]}):  # fmt: skip
+            file.write(json.dumps(record) + "\n")
+    assert not pairs(planned(settings))
 
 
 def test_links(settings, source, tmp_path):

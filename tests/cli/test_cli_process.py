@@ -180,6 +180,15 @@ def test_what_was_recorded_from_a_pipe_with_a_name_is_kept(options, start_hac, f
     assert report.ok and report.summary.samples == 300_001
 
 
+@pytest.mark.parametrize("options", [[], ["--live"]])
+def test_a_recorder_that_fails_takes_nothing_away(options, hac, folder):
+    """Nothing comes through the pipe, where a recording should."""
+    (folder / "old.hac").write_bytes(b"precious")
+    result = hac("compress", "-f", *options, "--raw", "24000:1:s16", "-", "old.hac", stdin=subprocess.DEVNULL)
+    assert result.returncode == 3 and "standard input: has no content (0 bytes)" in result.stderr
+    assert (folder / "old.hac").read_bytes() == b"precious" and names(folder) == ["old.hac"]
+
+
 def test_a_pipe_that_nobody_writes_to_can_be_left(start_hac, folder):
     os.mkfifo("pipe")
     process = start_hac("compress", "-q", "--live", "--raw", "24000:1:s16", "pipe", "out.hac")

@@ -56,6 +56,7 @@ REFUSALS = [
     ("compress -f talk.wav empty.wav", 2, "hac: empty.wav: is a name for a recording"),
     ("decompress -f whole.hac other.hac", 2, "hac: other.hac: is no name for a recording; give several"),
     ("decompress --raw 24000:1:s16 -f whole.hac other.hac", 2, "hac: other.hac: is no name for a recording"),
+    ("decompress --raw 24000:1:s16 whole.hac new.flac", 2, "hac: new.flac: --raw writes samples without the header"),
     ("cut -f whole.hac empty.wav", 2, "hac: empty.wav: is a name for a recording"),
     ("cat -f whole.hac empty.wav", 2, "hac: empty.wav: is a name for a recording"),
     ("compress --block 60 talk.wav new.hac", 2, "hac: --block is at most 54s"),
@@ -92,6 +93,7 @@ REFUSALS = [
     ("decompress flipped.hac", 5, "hac: flipped.hac: the header is damaged"),
     ("decompress unknown.hac", 6, "hac: unknown.hac: was made with model number 999"),
     ("decompress other.hac", 6, "hac: other.hac: was made with other weights"),
+    ("bench . --weights whole.hac --only hac", 6, "hac: whole.hac: is not a weights file of HAC"),
     ("models v99", 6, "hac: there is no model 'v99'"),
 ]
 
