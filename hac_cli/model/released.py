@@ -185,6 +185,8 @@ def find_for_file(model_id: int, weights_digest: bytes) -> ReleasedModel:
                     f"{model.short_digest.hex()}); use the version of hac-cli that made it"
                 )
             return model
+    if not model_id:
+        raise ModelError(f"was made with weights that have no released name ({weights_digest.hex()}), and are not here")
     raise ModelError(f"was made with model number {model_id}, which this version of hac-cli doesn't have; update it")
 
 

@@ -29,6 +29,7 @@ def workplace(folder, talk):
     (folder / "flipped.hac").write_bytes(newer + whole[40:])
     (folder / "flipped.hac").write_bytes(whole[:30] + b"!" + whole[31:])
     make_hac(folder / "unknown.hac", model_id=999)
+    make_hac(folder / "nameless.hac", model_id=0)
     make_hac(folder / "other.hac", weights_digest=b"whatever")
     os.mkfifo("pipe")
     before = {name: (folder / name).lstat() for name in names(folder)}
@@ -92,6 +93,7 @@ REFUSALS = [
     ("decompress flipped.hac", 5, "hac: flipped.hac: the header is damaged: checksum mismatch"),
     ("decompress flipped.hac", 5, "hac: flipped.hac: the header is damaged"),
     ("decompress unknown.hac", 6, "hac: unknown.hac: was made with model number 999"),
+    ("decompress nameless.hac", 6, "hac: nameless.hac: was made with weights that have no released name"),
     ("decompress other.hac", 6, "hac: other.hac: was made with other weights"),
     ("bench . --weights whole.hac --only hac", 6, "hac: whole.hac: is not a weights file of HAC"),
     ("models v99", 6, "hac: there is no model 'v99'"),
