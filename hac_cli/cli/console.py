@@ -104,7 +104,7 @@ def seconds(text: str) -> float:
         length = float(match[1]) / 1000
     elif match := re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)s?", text):
         hours, minutes, rest = (float(part or 0) for part in match.groups())
-        if not (match[2] and rest >= 60 or match[1] and minutes >= 60):
+        if not ((match[2] and rest >= 60) or (match[1] and minutes >= 60)):
             length = 3600 * hours + 60 * minutes + rest
     if length > LONGEST_TIME:
         raise click.BadParameter(f"{text!r} is no time; write 40ms, seconds, MM:SS or H:MM:SS")
