@@ -105,8 +105,7 @@ class LiveRumbleFilter:
         if self._states is None:
             self._states = _settled(out[:, 0])
         for channel, states in zip(out, self._states, strict=True):
-            for factors, state in zip(SECTIONS, states, strict=True):
-                _filter(factors, state, channel)
+            _filter(states, channel)
         return out.astype(np.float32)
 
     def flush(self) -> Samples:
@@ -120,7 +119,8 @@ def _high_pass(cutoff: float, quality: float) -> NDArray[np.float64]:
     return scale * np.array([1, -2, 1, 2 * (warped**2 - 1), 1 - warped / quality + warped**2])
 
 
-SECTIONS = [_high_pass(CUTOFF / RATE, 0.5 / math.cos(angle * math.pi / 8)) for angle in (1, 3)]
+SECTIONS = np.array([_high_pass(CUTOFF / RATE, 0.5 / math.cos(angle * math.pi / 8)) for angle in (1, 3)])
+"""One after the other, ``[sections, 5]``."""
 
 
 def _settled(offsets: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -130,23 +130,26 @@ def _settled(offsets: NDArray[np.float64]) -> NDArray[np.float64]:
     return states
 
 
-def _plain_filter(factors: NDArray[np.float64], state: NDArray[np.float64], x: NDArray[np.float64]) -> None:
-    b0, b1, b2, a1, a2 = factors.tolist()
-    first, second = state.tolist()
-    out = []
-    for value in x.tolist():
-        out.append(b0 * value + first)
-        first = b1 * value - a1 * out[-1] + second
-        second = b2 * value - a2 * out[-1]
-    x[:], state[:] = out, (first, second)
+def _plain_filter(states: NDArray[np.float64], x: NDArray[np.float64]) -> None:
+    """``x`` through all sections, whose states go on, in place."""
+    for factors, state in zip(SECTIONS, states, strict=True):
+        b0, b1, b2, a1, a2 = factors.tolist()
+        first, second = state.tolist()
+        out = []
+        for value in x.tolist():
+            out.append(b0 * value + first)
+            first = b1 * value - a1 * out[-1] + second
+            second = b2 * value - a2 * out[-1]
+        x[:], state[:] = out, (first, second)
 
 
-def _compiled_filter(factors: NDArray[np.float64], state: NDArray[np.float64], x: NDArray[np.float64]) -> None:
-    library().hac_filter(_address(factors), _address(state), _address(x), ctypes.c_ssize_t(len(x)))
+def _compiled_filter(states: NDArray[np.float64], x: NDArray[np.float64]) -> None:
+    _FILTER(SECTIONS.ctypes.data, states.ctypes.data, len(SECTIONS), x.ctypes.data, len(x))
 
 
-def _address(array: NDArray[np.float64]) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)
-
-
-_filter = _compiled_filter if is_there() else _plain_filter
+_filter = _plain_filter
+if is_there():
+    _FILTER = library().hac_filter
+    _FILTER.argtypes = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_ssize_t
+    _FILTER.restype = None
+    _filter = _compiled_filter
