@@ -14,6 +14,11 @@ def shown(location: str) -> str:
     return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", location)
 
 
+def reason_of(error: OSError) -> str:
+    """What the system says of it, for the middle of a message."""
+    return (error.strerror or str(error)).lower()
+
+
 class HacError(Exception):
     """Base of every error that HAC raises on purpose. ``exit_code`` is the process's exit status."""
 

@@ -144,12 +144,8 @@ def _plain_filter(states: NDArray[np.float64], x: NDArray[np.float64]) -> None:
 
 
 def _compiled_filter(states: NDArray[np.float64], x: NDArray[np.float64]) -> None:
-    _FILTER(SECTIONS.ctypes.data, states.ctypes.data, len(SECTIONS), x.ctypes.data, len(x))
+    arrays = (ctypes.c_void_p(array.ctypes.data) for array in (SECTIONS, states, x))
+    library().hac_filter(*arrays, ctypes.c_ssize_t(len(SECTIONS)), ctypes.c_ssize_t(len(x)))
 
 
-_filter = _plain_filter
-if is_there():
-    _FILTER = library().hac_filter
-    _FILTER.argtypes = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_ssize_t
-    _FILTER.restype = None
-    _filter = _compiled_filter
+_filter = _compiled_filter if is_there() else _plain_filter

@@ -88,9 +88,6 @@ class _Channel:
     def add(self, tints: NDArray[np.int8]) -> None:
         """Those of the next frames, ``[frames, TINT_TERMS]``."""
         before = tints[:1] if self._before is None else self._before
-        if (tints == before).all():  # as nearly always
-            self._before = before
-            return self._append(len(tints), before[0])
         known = np.concatenate([before, tints]).astype(float)
         places = [*np.flatnonzero((known[1:] != known[:-1]).any(1)).tolist(), len(tints)]
         self._append(places[0], known[0])
@@ -101,12 +98,12 @@ class _Channel:
             self._append(after - change - 1, known[change + 1])
         self._before = tints[-1:]
 
-    def _append(self, frames: float, curve: Doubles | NDArray[np.int8]) -> None:
+    def _append(self, frames: float, curve: Doubles) -> None:
         samples = int(frames * self._hop)
         skipped = min(self._skip, samples)
         self._skip -= skipped
         if samples > skipped:
-            self._curves.append((samples - skipped, tuple(map(float, curve.tolist()))))
+            self._curves.append((samples - skipped, tuple(curve.tolist())))
 
     def apply(self, audio: Samples) -> Samples:
         """The next samples, ``[samples]``."""

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from hac_cli import outputs
 from hac_cli.audio.source import make_blocking
-from hac_cli.errors import OutputError, UsageError
+from hac_cli.errors import OutputError, UsageError, reason_of
 
 Target = str | os.PathLike[str] | BinaryIO
 
@@ -35,7 +35,7 @@ def _explain(error: OSError) -> str:
         return "the folder does not exist; create it first"
     if isinstance(error, IsADirectoryError):
         return "is a directory; name a file in it"
-    return f"can't be written: {(error.strerror or str(error)).lower()}"
+    return f"can't be written: {reason_of(error)}"
 
 
 def refuse_same_file(source: object, target: object) -> None:

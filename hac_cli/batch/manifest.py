@@ -24,6 +24,8 @@ from hac_cli.errors import OutputError, UsageError, shown
 SCHEMA = "hac-batch-1"
 NAME = "hac-batch.jsonl"
 Record = dict[str, Any]
+_KINDS = {"event": str, "input": str, "member": str, "output": str, "digest": str, "input_stamp": str,
+          "input_digest": str, "input_bytes": int, "output_bytes": int, "outputs": list}  # fmt: skip
 _FIRST = json.dumps({"schema": SCHEMA}).encode()[:-1]  # how one begins, even if its only line was torn
 
 
@@ -39,11 +41,9 @@ def read(path: Path) -> Iterator[Record]:
 
 def _is_record(found: object) -> bool:
     """Whether its names are text and its sizes numbers, as far as it has any."""
-    kinds = {"event": str, "input": str, "member": str, "output": str, "digest": str, "input_stamp": str,
-             "input_digest": str, "input_bytes": int, "output_bytes": int, "outputs": list}  # fmt: skip
     return (
         isinstance(found, dict)
-        and all(isinstance(found[key], kind) for key, kind in kinds.items() if found.get(key) is not None)
+        and all(isinstance(found[key], kind) for key, kind in _KINDS.items() if found.get(key) is not None)
         and all(isinstance(name, str) for name in found.get("outputs") or ())
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import BinaryIO
 
 import click
@@ -12,7 +11,7 @@ import click
 from hac_cli.cli import files, signals
 from hac_cli.cli.console import FILE, Advance, Console, common_options, count, engine_options, seconds
 from hac_cli.cli.recursive import Recursive, recursive_option
-from hac_cli.errors import CorruptError, UsageError
+from hac_cli.errors import CorruptError
 
 CLIPPED = 1e-3  # of the samples; fewer are a codec's own overshoot, and not heard
 
@@ -64,12 +63,8 @@ def decompress(
     """
     plan = files.make_plan(source, target, ".raw" if raw else ".wav", force)
     from hac_cli.audio import RawFormat
-    from hac_cli.audio.formats import RECORDINGS
 
     layout = RawFormat.parse(raw) if raw else None
-    if layout and plan.target and (ending := Path(plan.target).suffix.lower()) in RECORDINGS:
-        raise UsageError(f"--raw writes samples without the header that a {ending} file begins with; leave it out, or "
-                         "name the output .raw", plan.target)  # fmt: skip
     plan = files.heard_once(plan)
     with (
         signals.ending_input_if(plan.is_piped and live and plan.target is not None),

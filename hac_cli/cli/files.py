@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hac_cli import outputs
-from hac_cli.errors import HacError, InputError, OutputError, UsageError
+from hac_cli.errors import HacError, InputError, OutputError, UsageError, reason_of
 
 _STANDARD = "-"
 _INPUT_NAMES = {_STANDARD: 0, "/dev/stdin": 0, "/dev/fd/0": 0}
@@ -57,8 +57,8 @@ class Plan:
 def make_plan(source: str, target: str | None, extension: str, force: bool) -> Plan:
     """Find the output's name if none is given, and refuse outputs that would do harm.
 
-    Raises UsageError if the output is the input or a terminal, or a ``.hac`` file by the name of a recording;
-    OutputError if it exists and ``force`` is off.
+    Raises UsageError if the output is the input or a terminal, or a ``.hac`` file or headerless samples by the name of
+    a recording; OutputError if it exists and ``force`` is off.
     """
     if "" in (source, target):
         raise UsageError("a file name is empty, as that of a shell's variable that is not set; - is a pipe")
@@ -71,9 +71,9 @@ def make_plan(source: str, target: str | None, extension: str, force: bool) -> P
         if sys.stdout is not None and sys.stdout.isatty():
             raise UsageError("standard output is a terminal, which can't show this; name a file, or use a pipe")
         return plan
-    if extension == ".hac":
-        _refuse_recordings(plan.target)
-    elif Path(plan.target).suffix.lower() == ".hac":
+    if extension != ".wav":
+        _refuse_recordings(plan.target, extension)
+    if extension != ".hac" and Path(plan.target).suffix.lower() == ".hac":
         raise UsageError("is no name for a recording; give several files to hac batch decompress", target)
     if not force and stat.S_ISREG(_mode(plan.target)):
         raise OutputError("exists; overwrite it with -f, or name another output", plan.target)
@@ -92,13 +92,18 @@ def heard_once(plan: Plan) -> Plan:
     return Plan(None, plan.target, plan.source)
 
 
-def _refuse_recordings(target: str) -> None:
-    """A shell's ``*.wav`` may put a second recording where the output's name belongs."""
+def _refuse_recordings(target: str, extension: str) -> None:
+    """A shell's ``*.wav`` may put a second recording where the output's name belongs, and no recording is without the
+    header of its format."""
     from hac_cli.audio.formats import RECORDINGS
 
-    if Path(target).suffix.lower() in RECORDINGS:
-        raise UsageError("is a name for a recording, and not for what is made of one; name it .hac, and give several "
-                         "recordings to hac batch", target)  # fmt: skip
+    if (ending := Path(target).suffix.lower()) not in RECORDINGS:
+        return
+    if extension == ".raw":
+        raise UsageError(f"--raw writes samples without the header that a {ending} file begins with; leave it out, or "
+                         "name the output .raw", target)  # fmt: skip
+    raise UsageError("is a name for a recording, and not for what is made of one; name it .hac, and give several "
+                     "recordings to hac batch", target)  # fmt: skip
 
 
 def _default_target(source: str, extension: str) -> str:
@@ -177,7 +182,7 @@ def _explain_input(error: OSError) -> str:
         return "no such file; check the name"
     if isinstance(error, IsADirectoryError):
         return "is a directory; name the files in it; hac batch codes whole folders"
-    return f"can't be read: {(error.strerror or str(error)).lower()}"
+    return f"can't be read: {reason_of(error)}"
 
 
 @contextlib.contextmanager
@@ -233,4 +238,4 @@ def _explain_output(error: OSError) -> str:
         return "the disk is full; make room and start again"
     if isinstance(error, FileNotFoundError):
         return "its folder does not exist; create it first"
-    return f"can't be written: {(error.strerror or str(error)).lower()}"
+    return f"can't be written: {reason_of(error)}"

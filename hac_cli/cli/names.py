@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hac_cli.cli import files
-from hac_cli.errors import InputError, UsageError
+from hac_cli.errors import InputError, UsageError, reason_of
 
 
 @contextlib.contextmanager
@@ -30,7 +30,7 @@ def _errors_of(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"can't be read: {(error.strerror or str(error)).lower()}", path) from error
+        raise InputError(f"can't be read: {reason_of(error)}", path) from error
 
 
 def _split(file: Any, path: str, null: bool) -> Iterator[str]:

@@ -8,12 +8,8 @@
 #pragma GCC target("avx2,fma")
 #endif
 #define PAIRS
+#define RUN hac_run_avx2
 #include "network.h"
-
-int hac_run_avx2(const layer *layers, size count, float *states, const float *x, size floats, float *y)
-{
-    return run_all(layers, count, states, x, floats, y);
-}
 #ifdef __clang__
 #pragma clang attribute pop
 #endif

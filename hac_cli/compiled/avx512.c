@@ -10,12 +10,8 @@
 #endif
 #define LANES 16
 #define PAIRS
+#define RUN hac_run_avx512
 #include "network.h"
-
-int hac_run_avx512(const layer *layers, size count, float *states, const float *x, size floats, float *y)
-{
-    return run_all(layers, count, states, x, floats, y);
-}
 #ifdef __clang__
 #pragma clang attribute pop
 #endif

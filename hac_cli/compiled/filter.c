@@ -4,7 +4,7 @@
 
 /* y = (b0 + b1/z + b2/z^2) / (1 + a1/z + a2/z^2) x, transposed direct form II, in place: factors are b0, b1, b2, a1, a2
  * of each section, which has two numbers of the states. */
-void hac_filter(const double *factors, double *states, ptrdiff_t sections, double *x, ptrdiff_t samples)
+void hac_filter(const double *factors, double *states, double *x, ptrdiff_t sections, ptrdiff_t samples)
 {
     for (; sections > 0; sections--, factors += 5, states += 2) {
         double first = states[0], second = states[1];

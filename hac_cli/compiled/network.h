@@ -167,8 +167,9 @@ static void run(const layer *l, float *state, const float *x, size floats, float
     memcpy(state, seen + made, l->past * sizeof(float));
 }
 
-/* Takes floats of x through the layers, whose states lie one behind the other. Gives 0, or -1 without memory. */
-static int run_all(const layer *layers, size count, float *states, const float *x, size floats, float *y)
+/* Takes floats of x through the layers, whose states lie one behind the other. Gives 0, or -1 without memory. Each file
+ * that builds it calls it by a name of its own. */
+int RUN(const layer *layers, size count, float *states, const float *x, size floats, float *y)
 {
     size most = 0, most_seen = 0, most_work = 0, in = floats;
     for (const layer *l = layers; l < layers + count; in = outcome(l, in), l++) {

@@ -11,6 +11,7 @@ from typing import Any
 from hac_cli.errors import InputError
 from hac_cli.eval import SAMPLE_RATE
 from hac_cli.eval.coders import CommandCoder
+from hac_cli.eval.texts import read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,11 +29,7 @@ def read(path: Path, time_limit: float) -> list[CommandCoder]:
     Raises InputError for what can't be read or makes no sense.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"can't be read: {(error.strerror or str(error)).lower()}", str(path)) from None
-    except UnicodeDecodeError:
-        raise InputError("can't be read: it is no text", str(path)) from None
+        tables = tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"is no valid TOML: {error}", str(path)) from None
     try:

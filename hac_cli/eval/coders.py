@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.audio import AudioReader, AudioWriter, RawFormat, Resampler
-from hac_cli.errors import HacError, InputError
+from hac_cli.errors import HacError, InputError, reason_of
 from hac_cli.eval import SAMPLE_RATE, ogg, workers
 from hac_cli.model import released
 
@@ -70,7 +70,7 @@ class HacCoder:
         try:
             digest = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:16]
         except OSError as error:
-            raise InputError(f"can't be read: {(error.strerror or str(error)).lower()}", str(self.weights)) from None
+            raise InputError(f"can't be read: {reason_of(error)}", str(self.weights)) from None
         return {"model": self.model, "weights": self.weights.name, "digest": digest, **best}
 
     @property
@@ -173,7 +173,7 @@ class CommandCoder:
         except subprocess.TimeoutExpired:
             raise CodingError(f"{arguments[0]} was stopped after {self.time_limit:g} s; see --time-limit") from None
         except OSError as error:
-            raise CodingError(f"{arguments[0]} can't be run: {(error.strerror or str(error)).lower()}") from None
+            raise CodingError(f"{arguments[0]} can't be run: {reason_of(error)}") from None
         if status or not target.exists():
             said = errors.decode(errors="replace").strip().splitlines()[-1:] or ["without a word"]
             what = f"failed with exit code {status}" if status else "made no output"

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hac_cli.errors import HacError, OutputError
+from hac_cli.errors import HacError, OutputError, reason_of
 from hac_cli.eval import SAMPLE_RATE, clips, plot, spectrogram
 from hac_cli.eval.coders import Coder, Samples
 from hac_cli.eval.delay import Delay
@@ -63,7 +63,7 @@ def write(
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise OutputError(f"can't be written: {(error.strerror or str(error)).lower()}", str(path)) from error
+        raise OutputError(f"can't be written: {reason_of(error)}", str(path)) from error
 
 
 def worst_first(results: Results) -> list[str]:

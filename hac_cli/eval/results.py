@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hac_cli.errors import InputError, OutputError
+from hac_cli.errors import InputError, OutputError, reason_of
 from hac_cli.eval.statistics import Interval, mean_interval
+from hac_cli.eval.texts import read_text
 
 SCHEMA = "hac-bench-1"
 
@@ -120,13 +121,7 @@ class Results:
 
 def read(path: Path) -> Results:
     """Results from a file. Lines after one that is cut off are not there. Raises InputError for anything else."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"can't be read: {(error.strerror or str(error)).lower()}", str(path)) from None
-    except UnicodeDecodeError:
-        raise InputError("can't be read: it is no text", str(path)) from None
-    lines = [value for line in text.splitlines() if (value := _parse(line))]
+    lines = [value for line in read_text(path).splitlines() if (value := _parse(line))]
     if not lines or lines[0].get("schema") != SCHEMA or lines[0].get("kind") != "run":
         raise InputError(f"holds no results of hac bench in the schema {SCHEMA}", str(path))
     if missing := {"codecs", "metrics", "clips", "failed_clips"} - lines[0].keys():
@@ -164,7 +159,7 @@ def _output_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(f"can't be written: {(error.strerror or str(error)).lower()}", str(path)) from error
+        raise OutputError(f"can't be written: {reason_of(error)}", str(path)) from error
 
 
 def _line(kind: str, values: dict[str, Any]) -> str:

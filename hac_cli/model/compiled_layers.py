@@ -1,5 +1,5 @@
-"""What a ``Chain`` of ``numpy_layers`` computes, by ``compiled/network.h``: in half to two thirds of
-the time, calls of 40 ms in a third.
+"""What a ``Chain`` of ``numpy_layers`` computes, by ``compiled/network.h``: in half to two thirds of the
+time, calls of 40 ms in a third.
 
 Importing it raises ImportError where the package was installed without a C compiler. Arrays are float32, with the
 channels side by side.
