@@ -27,6 +27,9 @@ HEADROOM = 0.5  # dB from the highest sample to full level
 PAST, AHEAD = 18, 4
 """Segments that a segment's gain goes by, beside itself."""
 
+FACTORS = np.float32(10) ** (np.arange(256, dtype=np.uint8).view(np.int8).astype(np.float32) / np.float32(20))
+"""Of all gains, those below 0 last: where such an index finds them."""
+
 LIVE_SILENT, LIVE_MOST = 1e-6, 25
 LIVE_PAST, LIVE_RISE = 94, 2
 """Where nothing waits: half a minute is remembered, or pauses would be lifted to the level of speech, and a gain rises
@@ -59,11 +62,14 @@ class Curve:
 
     def add(self, gains: Gains) -> None:
         """Those of the next frames, one at least."""
-        factors = np.float32(10) ** (gains.astype(np.float32) / np.float32(20))
+        factors = FACTORS[gains]
         before = factors[:, :1] if self._before is None else self._before
-        rises = np.diff(factors, axis=1, prepend=before)
         self._before = factors[:, -1:]
-        lines = factors[..., None] + rises[..., None] * (np.arange(1, self._hop + 1, dtype=np.float32) / self._hop - 1)
+        if (factors == before).all():
+            lines = factors.repeat(self._hop, 1)
+        else:
+            rises = np.diff(factors, axis=1, prepend=before)[..., None]
+            lines = factors[..., None] + rises * (np.arange(1, self._hop + 1, dtype=np.float32) / self._hop - 1)
         self._factors = np.concatenate([self._factors, lines.reshape(len(gains), -1)], 1)
 
     def take(self, samples: int) -> NDArray[np.float32]:
@@ -129,7 +135,7 @@ class LiveLeveller(Live):
         self._channels = [_LiveChannel(SEGMENT_SAMPLES // hop) for _ in range(channels)]
 
     def _decide(self, frames: Samples) -> None:
-        powers, peaks = np.square(frames).mean(-1).tolist(), np.abs(frames).max(-1).tolist()
+        powers, peaks = (np.square(frames).sum(-1) / self._hop).tolist(), np.abs(frames).max(-1).tolist()
         gains = [
             list(map(channel.decide, *heard)) for channel, *heard in zip(self._channels, powers, peaks, strict=True)
         ]

@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.compiled import is_there, library
+from hac_cli.compiled import is_there, library, pointer
 
 Samples = NDArray[np.float32]
 
@@ -144,8 +144,8 @@ def _plain_filter(states: NDArray[np.float64], x: NDArray[np.float64]) -> None:
 
 
 def _compiled_filter(states: NDArray[np.float64], x: NDArray[np.float64]) -> None:
-    arrays = (ctypes.c_void_p(array.ctypes.data) for array in (SECTIONS, states, x))
-    library().hac_filter(*arrays, ctypes.c_ssize_t(len(SECTIONS)), ctypes.c_ssize_t(len(x)))
+    sizes = ctypes.c_ssize_t(len(SECTIONS)), ctypes.c_ssize_t(len(x))
+    library().hac_filter(pointer(SECTIONS), pointer(states), pointer(x), *sizes)
 
 
 _filter = _compiled_filter if is_there() else _plain_filter

@@ -115,7 +115,7 @@ class Live(Decided, ABC):
 
     def push(self, audio: Samples) -> Samples:
         """Takes samples, gives all frames that are whole."""
-        audio = np.concatenate([self._waiting, audio], 1)
+        audio = np.concatenate([self._waiting, audio], 1) if self._waiting.size else audio
         whole = audio.shape[1] // self._hop * self._hop
         self._waiting = audio[:, whole:]
         return self._changed(audio[:, :whole])

@@ -12,11 +12,12 @@ import functools
 import math
 from collections import deque
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.compiled import is_there, library
+from hac_cli.compiled import is_there, library, pointer
 from hac_cli.container import CODEC_SAMPLE_RATE, TINT_TERMS
 
 Samples = NDArray[np.float32]
@@ -75,7 +76,7 @@ class TintFilter:
 
     def apply(self, audio: Samples) -> Samples:
         """The next samples."""
-        return np.stack([channel.apply(samples) for channel, samples in zip(self._channels, audio, strict=True)])
+        return np.array([channel.apply(samples) for channel, samples in zip(self._channels, audio, strict=True)])
 
 
 class _Channel:
@@ -88,6 +89,10 @@ class _Channel:
     def add(self, tints: NDArray[np.int8]) -> None:
         """Those of the next frames, ``[frames, TINT_TERMS]``."""
         before = tints[:1] if self._before is None else self._before
+        self._before = tints[-1:]
+        if (tints == before).all():
+            self._append(len(tints), before[0])
+            return
         known = np.concatenate([before, tints]).astype(float)
         places = [*np.flatnonzero((known[1:] != known[:-1]).any(1)).tolist(), len(tints)]
         self._append(places[0], known[0])
@@ -96,9 +101,8 @@ class _Channel:
             for part in range(1, PARTS + 1):
                 self._append(1 / PARTS, known[change] + part * rise)
             self._append(after - change - 1, known[change + 1])
-        self._before = tints[-1:]
 
-    def _append(self, frames: float, curve: Doubles) -> None:
+    def _append(self, frames: float, curve: NDArray[Any]) -> None:
         samples = int(frames * self._hop)
         skipped = min(self._skip, samples)
         self._skip -= skipped
@@ -135,8 +139,7 @@ def _plain_apply(factors: Doubles, known: Doubles, out: Doubles, first: int, sam
 
 def _compiled_apply(factors: Doubles, known: Doubles, out: Doubles, first: int, samples: int, inverse: bool) -> None:
     function = library().hac_untint if inverse else library().hac_tint
-    x, y = (ctypes.c_void_p(array[first:].ctypes.data) for array in (known, out))
-    function(ctypes.c_void_p(factors.ctypes.data), x, y, ctypes.c_ssize_t(samples))
+    function(pointer(factors), pointer(known[first:]), pointer(out[first:]), ctypes.c_ssize_t(samples))
 
 
 _apply = _compiled_apply if is_there() else _plain_apply

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -33,11 +34,11 @@ class SampleFormat:
         """Interleaved samples as bytes (a whole number of samples per channel) -> ``[channels, samples]``."""
         if self.is_float:
             with np.errstate(over="ignore"):  # a 64-bit value may be too large: it becomes inf, which is refused
-                values: NDArray[np.float32] = np.frombuffer(data, self._dtype()).astype(np.float32)
+                values: NDArray[np.float32] = np.frombuffer(data, self._dtype).astype(np.float32)
         elif self.kind == "u":
             values = (np.frombuffer(data, np.uint8).astype(np.float32) - np.float32(128)) / np.float32(128)
         else:
-            integers = self._widened(data) if self.bytes_per_sample == 3 else np.frombuffer(data, self._dtype())
+            integers = self._widened(data) if self.bytes_per_sample == 3 else np.frombuffer(data, self._dtype)
             values = integers.astype(np.float32) / np.float32(1 << (8 * integers.itemsize - 1))
         return np.ascontiguousarray(values.reshape(-1, channels).T)
 
@@ -45,14 +46,14 @@ class SampleFormat:
         """``[channels, samples]`` -> interleaved bytes. Integers are rounded and clipped, floats stay the same."""
         if self.is_float:
             interleaved: NDArray[Any] = block.T
-            return interleaved.astype(self._dtype()).tobytes()
+            return interleaved.astype(self._dtype).tobytes()
         integers = self.quantize(block)
         if self.kind == "u":
             return (integers + 128).astype(np.uint8).tobytes()
         if self.bytes_per_sample == 3:
             as_bytes = integers.astype(">i4" if self.big_endian else "<i4").view(np.uint8).reshape(-1, 4)
             return (as_bytes[:, 1:] if self.big_endian else as_bytes[:, :3]).tobytes()
-        return integers.astype(self._dtype()).tobytes()
+        return integers.astype(self._dtype).tobytes()
 
     def quantize(self, block: NDArray[np.float32]) -> NDArray[np.int32]:
         """``[channels, samples]`` float -> ``[samples, channels]`` signed integers: the nearest, clipped."""
@@ -62,6 +63,7 @@ class SampleFormat:
         nearest: NDArray[np.floating] = np.rint(np.multiply(block.T, limit, dtype=precision, order="C"))
         return nearest.clip(-limit, limit - 1).astype(np.int32)
 
+    @functools.cached_property
     def _dtype(self) -> np.dtype[Any]:
         kind = "f" if self.is_float else "i"
         return np.dtype(f"{'>' if self.big_endian else '<'}{kind}{self.bytes_per_sample}")

@@ -105,10 +105,10 @@ class AudioReader:
     def _good(self, block: NDArray[np.float32]) -> int:
         """How many samples come before the first that can't be meant. What a pipe gave until then is kept, since it
         can't be heard again; of a file that is there, InputError says what is wrong."""
-        good = (np.abs(block) < LOUDEST).all(axis=0)
-        if good.all():
+        sizes = np.abs(block)
+        if sizes.max(initial=0) < LOUDEST:  # not where one is no number
             return block.shape[1]
-        first = int(np.argmin(good))
+        first = int(np.argmin((sizes < LOUDEST).all(axis=0)))
         worst = float(np.abs(block[:, first]).max())
         seconds = (self.samples_read + first) / self.sample_rate
         what = f"{worst:.0f}, where 1 is full level" if np.isfinite(worst) else "not a finite number"

@@ -6,30 +6,25 @@ import contextlib
 import io
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
 
 from hac_cli.audio.cutoff import read_at
-from hac_cli.errors import InputError, OutputError, UsageError
+from hac_cli.errors import InputError, OutputError, SystemErrors, UsageError, reason_of
 
 Source = str | os.PathLike[str] | BinaryIO
 
 _COPY_SIZE = 1 << 20
 
 
-@contextlib.contextmanager
-def _input_errors(path: str | None) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise InputError("no such file", path) from error
-    except IsADirectoryError as error:
-        raise InputError("is a directory; name the files in it, or give it to hac batch", path) from error
-    except PermissionError as error:
-        raise InputError("can't be read: permission denied", path) from error
-    except OSError as error:
-        raise InputError(f"can't be read: {error.strerror or error}", path) from error
+def _input_error(path: str | None, error: OSError) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        return InputError("no such file", path)
+    if isinstance(error, IsADirectoryError):
+        return InputError("is a directory; name the files in it, or give it to hac batch", path)
+    if isinstance(error, PermissionError):
+        return InputError("can't be read: permission denied", path)
+    return InputError(f"can't be read: {reason_of(error)}", path)
 
 
 def is_seekable(stream: object) -> bool:
@@ -52,12 +47,13 @@ class ByteSource:
     """
 
     def __init__(self, source: Source) -> None:
+        self._errors = SystemErrors(lambda error: _input_error(self.path, error))
         self._spool: IO[bytes] | None = None
         self._pushed_back = b""
         self.size: int | None = None
         if isinstance(source, str | os.PathLike):
             self.path: str | None = os.fspath(source)
-            with _input_errors(self.path):
+            with self._errors:
                 # unbuffered, so that libsndfile can go on with the same descriptor
                 self._stream: IO[bytes] = Path(self.path).open("rb", buffering=0)  # noqa: SIM115  closed by close()
                 status = os.fstat(self._stream.fileno())
@@ -79,7 +75,7 @@ class ByteSource:
         data, self._pushed_back = self._pushed_back[:size], self._pushed_back[size:]
         if data:
             return data
-        with _input_errors(self.path):
+        with self._errors:
             return self._read_once(size) or b""
 
     def seekable(self) -> bool:
@@ -108,7 +104,7 @@ class ByteSource:
 
     def read_at(self, position: int, size: int) -> bytes:
         """Up to ``size`` bytes of a regular file from ``position`` on, without leaving where it is being read."""
-        with _input_errors(self.path):
+        with self._errors:
             return read_at(self._stream, position, size)
 
     def as_file(self) -> IO[bytes]:

@@ -12,20 +12,18 @@ from typing import BinaryIO
 
 from hac_cli import outputs
 from hac_cli.audio.source import make_blocking
-from hac_cli.errors import OutputError, UsageError, reason_of
+from hac_cli.errors import OutputError, SystemErrors, UsageError, reason_of
 
 Target = str | os.PathLike[str] | BinaryIO
 
 
-@contextlib.contextmanager
-def _output_errors(path: str | None) -> Iterator[None]:
-    """OSError as OutputError; but for a reader that has gone away, which is no error of the output's."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(_explain(error), path) from error
+def _output_errors(path: str | None) -> SystemErrors:
+    """As OutputError; but for a reader that has gone away, which is no error of the output's."""
+
+    def explained(error: OSError) -> OutputError | None:
+        return None if isinstance(error, BrokenPipeError) else OutputError(_explain(error), path)
+
+    return SystemErrors(explained)
 
 
 def _explain(error: OSError) -> str:
@@ -68,11 +66,13 @@ class ByteTarget:
     def __init__(self, target: Target) -> None:
         if isinstance(target, str | os.PathLike):
             self.path: str | None = os.fspath(target)
-            with _output_errors(self.path):
+            self._errors = _output_errors(self.path)
+            with self._errors:
                 self._stream: BinaryIO = Path(self.path).open("wb")  # noqa: SIM115  closed by close()
             self.seekable = self._stream.seekable()
         elif callable(getattr(target, "write", None)) and not isinstance(target, io.TextIOBase):
             self.path = None
+            self._errors = _output_errors(None)
             self._stream = target
             make_blocking(target)
             self.seekable = False
@@ -82,7 +82,7 @@ class ByteTarget:
     def write(self, data: bytes | memoryview) -> int:
         """Writes all of ``data``, at once to a pipe, and returns its length."""
         rest = memoryview(data)
-        with _output_errors(self.path):
+        with self._errors:
             while rest:
                 written = self._stream.write(rest)
                 rest = rest[len(rest) if written is None else written :]
@@ -91,11 +91,12 @@ class ByteTarget:
         return len(data)
 
     def flush(self) -> None:
-        with _output_errors(self.path):
-            self._stream.flush()
+        if self.seekable:
+            with self._errors:
+                self._stream.flush()
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        with _output_errors(self.path):
+        with self._errors:
             return self._stream.seek(offset, whence)
 
     def tell(self) -> int:
@@ -103,7 +104,7 @@ class ByteTarget:
 
     def close(self) -> None:
         if self.path is not None:
-            with _output_errors(self.path):
+            with self._errors:
                 self._stream.close()
 
 

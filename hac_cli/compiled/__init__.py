@@ -7,8 +7,13 @@ import ctypes
 import functools
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 LIBRARY = "hac_cli.compiled._library"
+
+_Numbers = ctypes.c_char * 0
 
 
 @functools.cache
@@ -24,6 +29,12 @@ def library() -> ctypes.CDLL:
         return ctypes.CDLL(spec.origin)
     except OSError as error:
         raise ImportError(f"{spec.origin} can't be loaded: {error}") from error
+
+
+def pointer(array: NDArray[Any]) -> ctypes.Array[ctypes.c_char]:
+    """For C, to an array's numbers, in a quarter of the time that ``array.ctypes`` takes. BufferError where they aren't
+    side by side or mustn't be written."""
+    return _Numbers.from_buffer(array)  # type: ignore[arg-type]
 
 
 def is_there() -> bool:

@@ -148,10 +148,9 @@ def _checksum(header_crc: int, data: bytes, number: int | None = None) -> int:
 def pack_tokens(tokens: NDArray[Any], header: Header, predictor: Predictor | None) -> tuple[int, bytes]:
     """Tag and payload of a block's tokens, which is all of a compact one: coded if there is a predictor and that makes
     it smaller."""
-    data = pack_raw(tokens, header)
-    if predictor and len(coded := pack_coded(tokens, header, predictor)) < len(data):
+    if predictor and len(coded := pack_coded(tokens, header, predictor)) < header.raw_size(tokens.shape[1]):
         return DATA | CODED, coded
-    return DATA, data
+    return DATA, pack_raw(tokens, header)
 
 
 def pack_data(tag: int, tokens: bytes, gains: Gains, header: Header) -> tuple[int, bytes]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.container.header import Header
-from hac_cli.container.packing import Tokens
+from hac_cli.container.packing import Tokens, payload_bits
 from hac_cli.container.predictor import Predictor
 
 try:
@@ -25,9 +25,8 @@ except ImportError:
 def pack_coded(tokens: NDArray[Any], header: Header, predictor: Predictor) -> bytes:
     """Code tokens ``[channels, frames, tokens_per_frame]``."""
     channels, frames, _ = tokens.shape
-    bits = (tokens[..., None].astype(np.int64) >> np.arange(header.bits_per_token)) & 1
-    signs = 2 * bits.reshape(channels, frames, predictor.bits).astype(np.int8) - 1
-    return coding.encode(signs.transpose(1, 0, 2), predictor)
+    bits = payload_bits(tokens, header).view(np.int8)
+    return coding.encode((2 * bits - 1).reshape(frames, channels, predictor.bits), predictor)
 
 
 def unpack_coded(payloads: Sequence[bytes], frames: int, header: Header, predictor: Predictor) -> list[Tokens | None]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.compiled import library
+from hac_cli.compiled import library, pointer
 from hac_cli.container.plain_coding import Signs
 from hac_cli.container.predictor import PROBABILITIES, ZERO_LOGIT, Predictor
 
@@ -42,7 +42,7 @@ def encode(signs: Signs, predictor: Predictor) -> bytes:
     signs = np.ascontiguousarray(signs)
     payload, sums = np.empty(2 * signs.size + 4, np.uint8), network.room()
     used = _LIBRARY.hac_encode(
-        network.pointer, signs.ctypes.data, frames, channels, sums.ctypes.data, payload.ctypes.data
+        network.pointer, pointer(signs), frames, channels, pointer(sums), pointer(payload)
     )
     return payload[:used].tobytes()
 
@@ -54,7 +54,7 @@ def decode(payloads: Sequence[bytes], frames: int, channels: int, predictor: Pre
     for payload in payloads:
         signs = np.empty((frames, channels, predictor.bits), np.int8)
         at_end = _LIBRARY.hac_decode(
-            network.pointer, payload, len(payload), frames, channels, sums.ctypes.data, signs.ctypes.data
+            network.pointer, payload, len(payload), frames, channels, pointer(sums), pointer(signs)
         )
         blocks.append(signs if at_end else None)
     return blocks

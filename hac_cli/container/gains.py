@@ -42,7 +42,7 @@ def within_room(gains: Gains) -> Gains:
     """Gains with no more changes than a block can tell, which it nearly always can: of more, the small ones are left
     out, and a few frames come back a little too loud or too soft."""
     kept, tolerance = gains, 0
-    while len(_changes(kept)) > MOST_CHANGES:
+    while kept.shape[1] > MOST_CHANGES and len(_changes(kept)) > MOST_CHANGES:
         kept, tolerance = gains.copy(), tolerance + 1
         for first, behind in pairwise([*_changes(gains), gains.shape[1]]):
             before = kept[:, first - 1]

@@ -25,12 +25,15 @@ def payload_order(tokens: NDArray[Any]) -> NDArray[np.uint32]:
     return flat
 
 
+def payload_bits(tokens: NDArray[Any], header: Header) -> NDArray[np.uint8]:
+    """Those of each token, ``[tokens, bits_per_token]`` in payload order, the least significant one first."""
+    octets = payload_order(tokens).view(np.uint8).reshape(-1, 4)
+    return np.unpackbits(octets, axis=1, count=header.bits_per_token, bitorder="little")
+
+
 def pack_raw(tokens: NDArray[Any], header: Header) -> bytes:
     """Pack tokens at ``bits_per_token`` bits each, least significant bit first; zero bits fill the last byte."""
-    flat = payload_order(tokens)
-    octets = flat.view(np.uint8).reshape(-1, 4)
-    bits = np.unpackbits(octets, axis=1, count=header.bits_per_token, bitorder="little")
-    return np.packbits(bits, bitorder="little").tobytes()
+    return np.packbits(payload_bits(tokens, header), bitorder="little").tobytes()
 
 
 def unpack_raw(payload: bytes, frames: int, header: Header) -> Tokens:

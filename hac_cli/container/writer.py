@@ -114,9 +114,9 @@ class Writer:
         channels, per_frame = header.channels, header.tokens_per_frame
         if tokens.ndim != 3 or tokens.shape[0] != channels or tokens.shape[2] != per_frame:
             raise UsageError(f"tokens must have the shape [{channels}, frames, {per_frame}], not {tokens.shape}")
-        if not np.issubdtype(tokens.dtype, np.integer):
+        if tokens.dtype.kind not in "iu":
             raise UsageError(f"tokens must be integers, not {tokens.dtype}")
-        if tokens.size and (tokens.min() < 0 or int(tokens.max()) >> header.bits_per_token):
+        if (tokens >> header.bits_per_token).any():  # which is -1 of those below 0
             raise UsageError(f"tokens must fit {header.bits_per_token} bits")
 
     def _emit_data(self) -> None:

@@ -46,7 +46,7 @@ def checked_audio(audio: NDArray[Any], channels: int) -> NDArray[np.float32]:
     audio = np.asarray(audio)
     if audio.ndim != 2 or len(audio) != channels:
         raise UsageError(f"audio must have the shape [channels, samples], here [{channels}, n], not {audio.shape}")
-    if not np.issubdtype(audio.dtype, np.floating):
+    if audio.dtype.kind != "f":
         raise UsageError(f"audio must be floats from -1 to 1, not {audio.dtype}; divide 16-bit integers by 32768, or "
                          "read them with soundfile, whose arrays are floats")  # fmt: skip
     if audio.dtype != np.float32:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.compiled import library
+from hac_cli.compiled import library, pointer
 from hac_cli.model.numpy_layers import Array, Block, Down, Layer, Matrix, Noise, Product, Snake, Up, fresh
 
 _LIBRARY, _Size, _Address = library(), ctypes.c_ssize_t, ctypes.c_void_p
@@ -79,7 +79,7 @@ class Chain:
         x = np.ascontiguousarray(x, np.float32)
         count = len(self._layers)
         y = np.empty(_LIBRARY.hac_outcome(self._compiled, count, x.size), np.float32)
-        if self._run(self._compiled, count, state.ctypes.data, x.ctypes.data, x.size, y.ctypes.data):
+        if self._run(self._compiled, count, pointer(state), pointer(x), x.size, pointer(y)):
             raise MemoryError(f"no room for a call of {len(x)} steps")
         return y.reshape(-1, self._layers[-1].outputs)
 

@@ -122,6 +122,7 @@ class NumpyEngine:
 
     def __init__(self, config: ModelConfig, tensors: Tensors) -> None:
         self.config, self._tensors = config, tensors
+        self._values = 1 << np.arange(config.bits_per_token, dtype=np.int32)
         self._mean, self._scale = tensors["input_scale.mean"], tensors["input_scale.scale"]
 
     @functools.cached_property
@@ -154,8 +155,7 @@ class NumpyEngine:
         return ((audio - self._mean) / self._scale)[..., None]
 
     def _tokens(self, latents: Array) -> NDArray[np.int32]:
-        weights = 1 << np.arange(latents.shape[-1], dtype=np.int32)
-        return ((latents > 0) @ weights).astype(np.int32)[..., None]
+        return ((latents > 0) @ self._values)[..., None]
 
     def _signs(self, tokens: NDArray[np.int32]) -> Array:
         bits = tokens >> np.arange(self.config.bits_per_token) & 1

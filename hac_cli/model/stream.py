@@ -63,7 +63,9 @@ class EncoderStream:
 
     def _joined(self, parts: list[np.ndarray]) -> np.ndarray:
         self.frames += sum(part.shape[1] for part in parts)
-        return np.concatenate(parts, 1) if parts else np.zeros((len(self.pending), 0, 1), np.int32)
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate([np.zeros((len(self.pending), 0, 1), np.int32), *parts], 1)
 
 
 class DecoderStream:
