@@ -23,8 +23,8 @@ SCHEMA = "hac-info-1"
 def info(console: Console, paths: tuple[str, ...], as_json: bool) -> None:
     """Tell what .hac files hold.
 
-    - is standard input. Each file is read to its end, where its exact length stands. A damaged one is described as
-    far as it can be read, with exit code 5.
+    - is standard input, a folder stands for all .hac files in it and below. Each file is read to its end, where its
+    exact length stands. A damaged one is described as far as it can be read, with exit code 5.
     """
     inspect(console, paths, SCHEMA if as_json else None, _describe, _as_text)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hac_cli.cli import files
 from hac_cli.cli.console import Console, printable
-from hac_cli.errors import CorruptError, HacError
+from hac_cli.errors import CorruptError, HacError, InputError
 
 if TYPE_CHECKING:
     from hac_cli.container import Report
@@ -29,10 +32,11 @@ def inspect(
     """Show what ``describe`` finds in each file: as JSON of that schema, or by ``as_text(name, facts)`` if None.
     ``with_tokens``: coded tokens are decoded and checked as well, where their predictor is installed.
 
-    Goes on after files that fail. The exit code is theirs if they all fail alike, and 1 if not.
+    A folder stands for the .hac files in it and below. Goes on after files that fail. The exit code is theirs if they
+    all fail alike, and 1 if not.
     """
-    codes = set()
-    for path in paths:
+    codes, examined = [], 0
+    for path in itertools.chain.from_iterable(map(_files, paths)):
         name = files.input_name(path)
         facts, failure = _examine(path, name, describe, with_tokens)
         if schema:
@@ -41,9 +45,20 @@ def inspect(
             console.show(as_text(printable(name), facts))
         if failure:
             console.failure(failure)
-            codes.add(failure.exit_code)
+            codes.append(failure.exit_code)
+        examined += 1
+    if examined > len(paths):
+        console.say(f"{examined} files, {len(codes) or 'none'} of them damaged or not to be read")
     if codes:
-        raise click.exceptions.Exit(codes.pop() if len(codes) == 1 else HacError.exit_code)
+        raise click.exceptions.Exit(codes[0] if len({*codes}) == 1 else HacError.exit_code)
+
+
+def _files(path: str) -> list[str]:
+    """In order; a folder without any, or that can't be read, is left for ``_examine`` to tell."""
+    unread: list[OSError] = []
+    places = os.walk(path, onerror=unread.append)
+    found = [str(Path(folder, name)) for folder, _, names in places for name in names if name.lower().endswith(".hac")]
+    return sorted([*found, *(str(error.filename) for error in unread)]) or [path]
 
 
 def _examine(
@@ -54,6 +69,8 @@ def _examine(
     from hac_cli.container import verify
 
     try:
+        if Path(path).is_dir():
+            raise InputError("is a folder without .hac files, or can't be read")
         with files.reading(path) as stream:
             report = verify(stream, predictors.for_header if with_tokens else None)
     except HacError as error:

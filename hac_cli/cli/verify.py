@@ -24,7 +24,8 @@ SCHEMA = "hac-verify-1"
 def verify(console: Console, paths: tuple[str, ...], as_json: bool) -> None:
     """Check .hac files to the last bit.
 
-    - is standard input. Says OK, or lists what is damaged, with exit code 5.
+    - is standard input, a folder stands for all .hac files in it and below. Says OK, or lists what is damaged, with
+    exit code 5.
     """
     inspect(console, paths, SCHEMA if as_json else None, _describe, _as_text, with_tokens=True)
 

@@ -41,9 +41,7 @@ def encode(signs: Signs, predictor: Predictor) -> bytes:
     network = _network(predictor)
     signs = np.ascontiguousarray(signs)
     payload, sums = np.empty(2 * signs.size + 4, np.uint8), network.room()
-    used = _LIBRARY.hac_encode(
-        network.pointer, pointer(signs), frames, channels, pointer(sums), pointer(payload)
-    )
+    used = _LIBRARY.hac_encode(network.pointer, pointer(signs), frames, channels, pointer(sums), pointer(payload))
     return payload[:used].tobytes()
 
 

@@ -60,6 +60,25 @@ def test_info_of_a_stream_that_broke_off(call, folder):
     assert "1 channel, length unknown\n" in call("info", "cut.hac")[1]
 
 
+def test_folders(call, folder):
+    """Stand for the files in them and below, and a last line tells how many there were."""
+    for name in ("archive/b/two.hac", "archive/one.HAC"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        make_hac(folder / name)
+    (folder / "archive/b/notes.txt").write_text("no recording")
+    (folder / "empty").mkdir()
+    whole = "archive/b/two.hac: OK, 1.33 s in 4 blocks\narchive/one.HAC: OK, 1.33 s in 4 blocks\n"
+    assert call("verify", "archive") == (0, whole, "2 files, none of them damaged or not to be read\n")
+    assert call("verify", "-q", "archive/") == (0, "", "")
+    (folder / "archive/one.HAC").write_bytes(b"HAC")
+    code, text, errors = call("verify", "archive", "empty")
+    assert (code, text) == (1, whole.splitlines()[0] + "\n")
+    assert "hac: archive/one.HAC: " in errors and "hac: empty: is a folder without .hac files" in errors
+    assert errors.endswith("3 files, 2 of them damaged or not to be read\n")
+    code, text, _ = call("info", "--json", "archive")
+    assert [json.loads(line)["file"] for line in text.splitlines()] == ["archive/b/two.hac", "archive/one.HAC"]
+
+
 def test_verify(call, folder):
     whole = make_hac(folder / "whole.hac").read_bytes()
     damaged = bytearray(whole)
