@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.container import Gains
+from hac_cli.bandwidth import BandFilter
+from hac_cli.container import TINT_TERMS, Gains
 from hac_cli.levels import Curve, Leveller, LiveLeveller
 from hac_cli.rumble import LiveRumbleFilter, RumbleFilter
 from hac_cli.tint import TintFilter
@@ -17,12 +18,21 @@ Samples = NDArray[np.float32]
 
 class Conditioner:
     """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to what the network is given of it, a
-    few seconds later, ``live`` at once; without ``tinted`` its tint stays. ``hop`` and ``delay`` are the network's."""
+    few seconds later, ``live`` at once; without ``tinted`` its tint stays, without ``band_limited`` nobody asks for its
+    bandwidth. ``hop`` and ``delay`` are the network's."""
 
-    def __init__(self, channels: int, hop: int, delay: int, live: bool = False, tinted: bool = True) -> None:
+    def __init__(
+        self,
+        channels: int,
+        hop: int,
+        delay: int,
+        live: bool = False,
+        tinted: bool = True,
+        band_limited: bool = True,
+    ) -> None:
         layout = channels, hop, delay
         self._filter = LiveRumbleFilter(channels) if live else RumbleFilter(channels)
-        self._tinter = (LiveTinter(*layout) if live else Tinter(*layout)) if tinted else None
+        self._tinter = (LiveTinter if live else Tinter)(*layout, band_limited) if tinted else None
         self._leveller = LiveLeveller(*layout) if live else Leveller(*layout)
 
     def push(self, audio: Samples) -> Samples:
@@ -43,7 +53,7 @@ class Conditioner:
         return np.concatenate([self.push(audio), self.flush()], 1)
 
     def gains(self, frames: int) -> Gains:
-        """Those of the next frames, with their tint if there is one."""
+        """Those of the next frames, with their tint and bandwidth if there are any."""
         gains = self._leveller.numbers(frames)
         if not self._tinter:
             return gains
@@ -52,24 +62,29 @@ class Conditioner:
 
 
 class Restorer:
-    """Decoded audio ``[channels, samples]`` back to its own level and tint. ``delay``: samples of the first frame that
-    are left out of it."""
+    """Decoded audio ``[channels, samples]`` back to its own level, tint and bandwidth. ``delay``: samples of the first
+    frame that are left out of it."""
 
     def __init__(self, channels: int, hop: int, delay: int) -> None:
         self._channels = channels
         self._level = Curve(channels, hop, delay)
         self._tint = TintFilter(channels, hop, delay, inverse=True)
-        self._tinted = False  # gains have none
+        self._band = BandFilter(channels, hop, delay)
+        self._rows = 1  # of gains, for each channel
 
     def add(self, gains: Gains) -> None:
         """Those of the next frames to be decoded."""
-        terms = gains.reshape(self._channels, len(gains) // self._channels, gains.shape[1])
-        self._level.add(terms[:, 0])
-        self._tinted = len(gains) > self._channels
-        if self._tinted:
-            self._tint.add(terms[:, 1:].swapaxes(1, 2))
+        self._rows = len(gains) // self._channels
+        numbers = gains.reshape(self._channels, self._rows, gains.shape[1])
+        self._level.add(numbers[:, 0])
+        if self._rows > 1:
+            self._tint.add(numbers[:, 1 : 1 + TINT_TERMS].swapaxes(1, 2))
+        if self._rows > 1 + TINT_TERMS:
+            self._band.add(numbers[:, 1 + TINT_TERMS])
 
     def restore(self, audio: Samples) -> Samples:
         """The next samples."""
         audio = audio / self._level.take(audio.shape[1])
-        return self._tint.apply(audio) if self._tinted else audio
+        if self._rows > 1:
+            audio = self._tint.apply(audio)
+        return self._band.apply(audio) if self._rows > 1 + TINT_TERMS else audio

@@ -126,6 +126,7 @@ def _kind(header: Header) -> tuple[object, ...]:
     return (
         header.sample_rate, header.channels, header.model_id, header.weights_digest, header.bits_per_token,
         header.tokens_per_frame, header.hop_length, header.pre_skip, header.tinted,
+        header.band_limited,
     )  # fmt: skip
 
 

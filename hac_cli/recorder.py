@@ -27,7 +27,8 @@ class Recorder:
     def __init__(self, writer: Writer, stream: EncoderStream | SearchingStream, live: bool) -> None:
         header = writer.header
         self._writer, self._stream = writer, stream
-        self._conditioner = Conditioner(header.channels, header.hop_length, header.pre_skip, live, header.tinted)
+        layout = header.channels, header.hop_length, header.pre_skip
+        self._conditioner = Conditioner(*layout, live, header.tinted, header.band_limited)
 
     def record(self, reader: AudioReader, mono: bool = False, progress: Progress | None = None) -> None:
         """Writes all frames of what a reader gives, ``mono`` all channels as one; ``progress`` is told how many samples

@@ -7,14 +7,12 @@ ahead, a recursive filter takes it off.
 
 from __future__ import annotations
 
-import ctypes
 import functools
-import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.compiled import is_there, library, pointer
+from hac_cli import biquads
 
 Samples = NDArray[np.float32]
 
@@ -105,22 +103,14 @@ class LiveRumbleFilter:
         if self._states is None:
             self._states = _settled(out[:, 0])
         for channel, states in zip(out, self._states, strict=True):
-            _filter(states, channel)
+            biquads.run(SECTIONS, states, channel)
         return out.astype(np.float32)
 
     def flush(self) -> Samples:
         return np.zeros((self._channels, 0), np.float32)
 
 
-def _high_pass(cutoff: float, quality: float) -> NDArray[np.float64]:
-    """Of second order, by bilinear transform: b0, b1, b2, a1, a2."""
-    warped = math.tan(math.pi * cutoff)
-    scale = 1 / (1 + warped / quality + warped**2)
-    return scale * np.array([1, -2, 1, 2 * (warped**2 - 1), 1 - warped / quality + warped**2])
-
-
-SECTIONS = np.array([_high_pass(CUTOFF / RATE, 0.5 / math.cos(angle * math.pi / 8)) for angle in (1, 3)])
-"""One after the other, ``[sections, 5]``."""
+SECTIONS = biquads.high_pass(CUTOFF / RATE)
 
 
 def _settled(offsets: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -128,24 +118,3 @@ def _settled(offsets: NDArray[np.float64]) -> NDArray[np.float64]:
     states = np.zeros((len(offsets), len(SECTIONS), 2))
     states[:, 0] = offsets[:, None] * [-SECTIONS[0][0], SECTIONS[0][2]]
     return states
-
-
-def _plain_filter(states: NDArray[np.float64], x: NDArray[np.float64]) -> None:
-    """``x`` through all sections, whose states go on, in place."""
-    for factors, state in zip(SECTIONS, states, strict=True):
-        b0, b1, b2, a1, a2 = factors.tolist()
-        first, second = state.tolist()
-        out = []
-        for value in x.tolist():
-            out.append(b0 * value + first)
-            first = b1 * value - a1 * out[-1] + second
-            second = b2 * value - a2 * out[-1]
-        x[:], state[:] = out, (first, second)
-
-
-def _compiled_filter(states: NDArray[np.float64], x: NDArray[np.float64]) -> None:
-    sizes = ctypes.c_ssize_t(len(SECTIONS)), ctypes.c_ssize_t(len(x))
-    library().hac_filter(pointer(SECTIONS), pointer(states), pointer(x), *sizes)
-
-
-_filter = _compiled_filter if is_there() else _plain_filter

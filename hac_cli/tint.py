@@ -70,9 +70,9 @@ class TintFilter:
         self._channels = [_Channel(hop, skip, inverse) for _ in range(channels)]
 
     def add(self, tints: Tints) -> None:
-        """Those of the next frames, one at least."""
+        """Those of the next frames, one at least; what stands behind the terms isn't for a filter."""
         for channel, tint in zip(self._channels, tints, strict=True):
-            channel.add(tint)
+            channel.add(tint[:, :TINT_TERMS])
 
     def apply(self, audio: Samples) -> Samples:
         """The next samples."""

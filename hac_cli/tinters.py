@@ -1,4 +1,4 @@
-"""Which tint a recording has, and what takes it off: see ``tint``."""
+"""Which tint a recording has, and what takes it off: see ``tint``; and which bandwidth."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hac_cli import bandwidth
 from hac_cli.container import CODEC_SAMPLE_RATE, TINT_TERMS
 from hac_cli.levels import ACTIVE, SILENT
 from hac_cli.segments import SEGMENT_SAMPLES, Ahead, Live
@@ -36,8 +37,9 @@ LOWEST = -3.0  # dB at the low end: below most voices, what the decoder does wro
 PAST, AHEAD = 30, 4
 """Segments that a segment's tint goes by, beside itself."""
 PERIOD = 4  # segments from one tint to the next
-LIVE_PAST, LIVE_STEP = 94, 2
-"""Where nothing waits: half a minute is remembered, and a term changes by no more than so many dB a segment."""
+LIVE_PAST, LIVE_STEP, LIVE_LEAST = 94, 2, 20
+"""Where nothing waits: half a minute is remembered, a term changes by no more than so many dB a segment, and after so
+many of speech a bandwidth is known."""
 
 
 @functools.cache
@@ -49,12 +51,18 @@ def _bands() -> NDArray[np.float64]:
     return shared / shared.sum(0)
 
 
-def band_powers(segments: Samples) -> Powers:
-    """``[..., BANDS]`` of segments ``[..., SEGMENT_SAMPLES]``: for white noise all of them its power."""
+def spectra(segments: Samples) -> Powers:
+    """``[..., bins]`` of segments ``[..., SEGMENT_SAMPLES]``: for white noise all of them its power."""
     windows = segments.reshape(*segments.shape[:-1], -1, WINDOW)[..., ::EVERY, :]
-    spectra = np.fft.rfft(windows * HANN)
-    powers: Powers = (spectra.real**2 + spectra.imag**2).mean(-2) @ _bands() / np.square(HANN).sum()
+    lines = np.fft.rfft(windows * HANN)
+    powers: Powers = (lines.real**2 + lines.imag**2).mean(-2) / np.square(HANN).sum()
     return powers
+
+
+def band_powers(segments: Samples) -> Powers:
+    """``[..., BANDS + bandwidth.BANDS]`` of segments: what a tint goes by, and what a bandwidth does."""
+    powers = spectra(segments)
+    return np.concatenate([powers @ _bands(), bandwidth.band_powers(powers) * 2 / WINDOW], -1)
 
 
 @functools.cache
@@ -64,29 +72,56 @@ def _fit() -> NDArray[np.float64]:
     return (np.linalg.pinv((shapes * WEIGHTS).T) * WEIGHTS)[1:]
 
 
-def wanted_tint(powers: Sequence[Powers]) -> NDArray[np.float64] | None:
-    """The terms that bring segments of these powers near the usual tint; None where nobody speaks."""
-    heard = np.array(powers).reshape(-1, BANDS)
-    sums = heard @ SHARES
-    if sums.max(initial=0) <= SILENT:
-        return None
-    missing = TYPICAL - 10 * np.log10(heard[sums > ACTIVE * sums.max()].mean(0) + 1e-12)
+def spoken(powers: Sequence[Powers]) -> Powers:
+    """Powers of the segments in which somebody speaks, ``[segments, bands]``."""
+    heard = np.array(powers).reshape(-1, BANDS + bandwidth.BANDS)
+    sums = heard[:, :BANDS] @ SHARES
+    most = sums.max(initial=0)
+    return heard[sums > ACTIVE * most] if most > SILENT else heard[:0]
+
+
+def wanted_tint(spoken: Powers) -> NDArray[np.float64]:
+    """The terms that bring segments of these powers, one at least, near the usual tint."""
+    missing = TYPICAL - 10 * np.log10(spoken[:, :BANDS].mean(0) + 1e-12)
     missing = (missing - np.sort(missing)[BANDS // 2]).clip(-FURTHEST, FURTHEST)
     terms = STRENGTH * (_fit() @ missing)
     terms += max(0.0, LOWEST - terms.sum()) / TINT_TERMS  # each cosine is 1 there
     return terms.clip(-MOST, MOST)
 
 
+class _Channel:
+    """``numbers``: of one channel, the terms of its tint, and a bandwidth if there are to be any."""
+
+    def __init__(self, band_limited: bool) -> None:
+        self.numbers = np.zeros(TINT_TERMS + band_limited, np.int8)
+
+    def decide(self, powers: Sequence[Powers], step: int = 2 * MOST, least: int = 1) -> None:
+        """By what was heard, changing no term by more than ``step`` dB, and limiting nothing before somebody has spoken
+        in ``least`` segments."""
+        heard = spoken(powers)
+        if not len(heard):
+            return
+        tint, limits = self.numbers[:TINT_TERMS], self.numbers[TINT_TERMS:]
+        change = wanted_tint(heard) - tint
+        if np.abs(change).max() > TOLERANCE:
+            tint += change.clip(-step, step).round().astype(np.int8)
+        if limits.size:
+            peaks = np.max(powers, 0)[BANDS:] / (heard[:, :BANDS] @ SHARES).mean()
+            limits[:] = bandwidth.wanted(peaks, int(limits[0])) if len(heard) >= least else 0
+
+
 class Tinter(Ahead):
     """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to the same of nearly the usual tint,
-    up to two seconds later. ``delay``: how many samples later the network gives it back."""
+    up to two seconds later. ``delay``: how many samples later the network gives it back. ``band_limited``: behind the
+    terms, numbers have the bandwidth, which nothing is done to."""
 
-    def __init__(self, channels: int, hop: int, delay: int) -> None:
+    def __init__(self, channels: int, hop: int, delay: int, band_limited: bool = False) -> None:
         filter_ = TintFilter(channels, hop, delay)
-        super().__init__(np.zeros((channels, 0, TINT_TERMS), np.int8), filter_, hop, delay, AHEAD)
+        nothing = np.zeros((channels, 0, TINT_TERMS + band_limited), np.int8)
+        super().__init__(nothing, filter_, hop, delay, AHEAD)
         self._first = 0  # segment of the first powers that are kept
         self._powers: list[list[Powers]] = [[] for _ in range(channels)]
-        self._tints = np.zeros((channels, TINT_TERMS), np.int8)
+        self._channels = [_Channel(band_limited) for _ in range(channels)]
 
     def _hear(self, segments: Samples) -> None:
         for known, heard in zip(self._powers, band_powers(segments), strict=True):
@@ -95,24 +130,21 @@ class Tinter(Ahead):
     def _numbers_of(self, segment: int) -> Tints:
         forgotten = max(0, segment - PAST - self._first)
         self._first += forgotten
-        for tint, powers in zip(self._tints, self._powers, strict=True):
+        for channel, powers in zip(self._channels, self._powers, strict=True):
             del powers[:forgotten]
-            if segment % PERIOD:
-                continue
-            wanted = wanted_tint(powers[: segment + AHEAD + 1 - self._first])
-            if wanted is not None and np.abs(wanted - tint).max() > TOLERANCE:
-                tint[:] = wanted.round()
-        return self._tints.copy()
+            if segment % PERIOD == 0:
+                channel.decide(powers[: segment + AHEAD + 1 - self._first])
+        return np.array([channel.numbers for channel in self._channels])
 
 
 class LiveTinter(Live):
     """As ``Tinter``, for who can't wait: whole frames are given at once."""
 
-    def __init__(self, channels: int, hop: int, delay: int) -> None:
+    def __init__(self, channels: int, hop: int, delay: int, band_limited: bool = False) -> None:
         filter_ = TintFilter(channels, hop, delay)
-        super().__init__(np.zeros((channels, 0, TINT_TERMS), np.int8), filter_, hop, delay)
+        super().__init__(np.zeros((channels, 0, TINT_TERMS + band_limited), np.int8), filter_, hop, delay)
         self._powers: list[deque[Powers]] = [deque(maxlen=LIVE_PAST) for _ in range(channels)]
-        self._tints = np.zeros((channels, TINT_TERMS), np.int8)
+        self._channels = [_Channel(band_limited) for _ in range(channels)]
         self._heard = np.zeros((channels, 0, hop), np.float32)
 
     def _decide(self, frames: Samples) -> None:
@@ -121,15 +153,13 @@ class LiveTinter(Live):
         while frames.shape[1]:
             new = frames[:, : segment - self._heard.shape[1]]
             frames = frames[:, new.shape[1] :]
-            self._add(self._tints[:, None].repeat(new.shape[1], 1))
+            self._add(np.array([[channel.numbers] for channel in self._channels]).repeat(new.shape[1], 1))
             self._heard = np.concatenate([self._heard, new], 1)
             if self._heard.shape[1] == segment:
                 self._hear(self._heard.reshape(len(self._heard), -1))
                 self._heard = self._heard[:, :0]
 
     def _hear(self, audio: Samples) -> None:
-        for tint, known, powers in zip(self._tints, self._powers, band_powers(audio), strict=True):
+        for channel, known, powers in zip(self._channels, self._powers, band_powers(audio), strict=True):
             known.append(powers)
-            wanted = wanted_tint(known)
-            if wanted is not None and np.abs(wanted - tint).max() > TOLERANCE:
-                tint += (wanted - tint).clip(-LIVE_STEP, LIVE_STEP).round().astype(np.int8)
+            channel.decide(known, LIVE_STEP, LIVE_LEAST)

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.audio import ByteSource, Source
-from hac_cli.container import Header, Reader, Writer
+from hac_cli.container import TINT_TERMS, Header, Reader, Writer
 from hac_cli.container.gains import gains_of_text, gains_text
 from hac_cli.container.packing import TokenDigest
 from hac_cli.errors import CorruptError, HacError, InputError, UsageError
@@ -103,6 +103,7 @@ def to_hac(recording: Recording) -> bytes:
             pre_skip=model.config.look_ahead,
             total_samples=recording.samples,
             tinted=len(gains) != recording.channels,
+            band_limited=len(gains) == (2 + TINT_TERMS) * recording.channels,
         )
         writer = Writer(sink := io.BytesIO(), header)
         writer.write(tokens, gains)

@@ -9,9 +9,11 @@ from hac_cli.container.pieces import Block, Damage
 from hac_cli.container.predictor import Predictor
 from hac_cli.container.reader import Reader
 from hac_cli.container.registry import (
+    BANDWIDTH_HERTZ,
     CODEC_SAMPLE_RATE,
     LOWEST_VERSION,
     MODELS,
+    MOST_BANDWIDTH,
     MOST_TINT,
     PAYLOAD_CODINGS,
     PREDICTED,
@@ -24,9 +26,11 @@ from hac_cli.container.verify import Report, samples_at_end, verify
 from hac_cli.container.writer import Writer
 
 __all__ = [
+    "BANDWIDTH_HERTZ",
     "CODEC_SAMPLE_RATE",
     "LOWEST_VERSION",
     "MODELS",
+    "MOST_BANDWIDTH",
     "MOST_TINT",
     "PAYLOAD_CODINGS",
     "PREDICTED",

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.container.header import MAX_PAYLOAD, Header
-from hac_cli.container.registry import MOST_TINT, TINT_TERMS
+from hac_cli.container.registry import MOST_BANDWIDTH, MOST_TINT, TINT_TERMS
 from hac_cli.errors import CorruptError, UsageError
 
 Gains = NDArray[np.int8]
-"""In dB, ``[channels, frames]``; with a tint ``[channels * 5, frames]``, behind each channel's gain its terms."""
+"""In dB, ``[channels, frames]``; with a tint ``[channels * 5, frames]``, behind each channel's gain its terms; with a
+bandwidth as well ``[channels * 6, frames]``."""
 
 MOST_CHANGES = 255
 _U16 = struct.Struct("<H")
@@ -74,14 +75,17 @@ def split_gains(payload: bytes, header: Header, frames: int) -> tuple[Gains, byt
             raise CorruptError("a gain is of a frame out of its limits")
         gains[:, first:] = np.frombuffer(payload, np.int8, rows, at + _U16.size)[:, None]
         last = first
-    _check_tint(gains, header.channels)
+    _check(gains, header.channels)
     return gains, payload[size:]
 
 
-def _check_tint(gains: Gains, channels: int) -> None:
-    terms = gains.reshape(channels, len(gains) // channels, gains.shape[1])[:, 1:]
-    if terms.size and not -MOST_TINT <= terms.min() <= terms.max() <= MOST_TINT:
+def _check(gains: Gains, channels: int) -> None:
+    numbers = gains.reshape(channels, len(gains) // channels, gains.shape[1])
+    tint, bandwidths = numbers[:, 1 : 1 + TINT_TERMS], numbers[:, 1 + TINT_TERMS :]
+    if tint.size and not -MOST_TINT <= tint.min() <= tint.max() <= MOST_TINT:
         raise CorruptError("a tint is out of its limits")
+    if bandwidths.size and not 0 <= bandwidths.min() <= bandwidths.max() <= MOST_BANDWIDTH:
+        raise CorruptError("a bandwidth is out of its limits")
 
 
 def gains_text(gains: Gains) -> str:
@@ -95,7 +99,7 @@ def gains_of_text(text: str, channels: int, frames: int) -> Gains:
     last = -1
     try:
         rows = text.split()[0].count(",") + 1 if text.split() else channels
-        if rows not in (channels, channels * (1 + TINT_TERMS)):
+        if rows not in (channels, channels * (1 + TINT_TERMS), channels * (2 + TINT_TERMS)):
             raise ValueError
         gains = np.zeros((rows, frames), np.int8)
         for change in text.split():
@@ -106,5 +110,5 @@ def gains_of_text(text: str, channels: int, frames: int) -> Gains:
             gains[:, last:] = np.array([*map(int, values.split(","))], np.int8).reshape(rows, 1)
     except (AttributeError, ValueError, OverflowError):
         raise CorruptError(f"its gains can't be read: {text!r:.40}") from None
-    _check_tint(gains, channels)
+    _check(gains, channels)
     return gains

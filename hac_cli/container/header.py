@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hac_cli.container.predictor import DIGEST_SIZE as PREDICTOR_DIGEST_SIZE
 from hac_cli.container.registry import (
+    BAND_LIMITED,
     CODEC_SAMPLE_RATE,
     COMPACT,
     LOWEST_VERSION,
@@ -45,7 +46,7 @@ class Header:
     are those of the original recording; ``hop_length`` and ``pre_skip`` count samples at ``CODEC_SAMPLE_RATE``.
     ``weights_digest`` is the first 8 bytes of the SHA-256 of the weights file, ``predictor_digest`` the first 4 of the
     predictor's; that is there in payload coding 1 alone. ``compact``: data blocks take 6 bytes beside their payload
-    for 12, where they can; ``tinted``: gains have a tint.
+    for 12, where they can; ``tinted``: gains have a tint, and if ``band_limited`` a bandwidth.
 
     Raises UsageError where a value is outside the format's limits.
     """
@@ -65,6 +66,7 @@ class Header:
     compatible_flags: int = 0
     compact: bool = False
     tinted: bool = False
+    band_limited: bool = False
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -92,6 +94,8 @@ class Header:
         expected = None if self.payload_coding == RAW else PREDICTOR_DIGEST_SIZE
         if (None if digest is None else len(digest)) != expected:
             raise UsageError(f"predictor_digest must be {PREDICTOR_DIGEST_SIZE} bytes, and none with raw payloads")
+        if self.band_limited and not self.tinted:
+            raise UsageError("a bandwidth stands behind a tint, and there is none")
         if self.total_samples is not None and not 0 <= self.total_samples < _UNKNOWN_TOTAL:
             raise UsageError(f"total_samples must be 0 to 2^64 - 2, not {self.total_samples}")
         if self.raw_size(self.frames_per_block) > MAX_PAYLOAD:
@@ -128,7 +132,7 @@ class Header:
     @property
     def gain_rows(self) -> int:
         """Numbers that the gains of one frame are, all channels together."""
-        return self.channels * (1 + TINT_TERMS * self.tinted)
+        return self.channels * (1 + TINT_TERMS * self.tinted + self.band_limited)
 
     def raw_size(self, frames: int) -> int:
         """Bytes of a raw payload of ``frames`` frames."""
@@ -161,7 +165,8 @@ class Header:
         """The bytes of the header, its CRC included."""
         total = _UNKNOWN_TOTAL if self.total_samples is None else self.total_samples
         data = _LAYOUT.pack(
-            MAGIC, self.version, self.size, self.compatible_flags, COMPACT * self.compact | TINTED * self.tinted,
+            MAGIC, self.version, self.size, self.compatible_flags,
+            COMPACT * self.compact | TINTED * self.tinted | BAND_LIMITED * self.band_limited,
             self.sample_rate,
             self.channels, self.bits_per_token, self.tokens_per_frame, self.payload_coding,
             self.hop_length, self.frames_per_block, self.pre_skip, self.model_id,
@@ -189,7 +194,7 @@ class Header:
             hop_length, frames_per_block, pre_skip, model_id,
             weights_digest, total,
         ) = _LAYOUT.unpack_from(data)  # fmt: skip
-        if unknown := incompatible_flags & ~(COMPACT | TINTED):
+        if unknown := incompatible_flags & ~(COMPACT | TINTED | BAND_LIMITED):
             raise Refused(f"it needs features 0x{unknown:02x}: made by a newer HAC; update")
         if payload_coding not in PAYLOAD_CODINGS:
             raise Refused(f"payload coding {payload_coding} is not known: made by a newer HAC; update")
@@ -213,6 +218,7 @@ class Header:
                 compatible_flags=compatible_flags,
                 compact=bool(incompatible_flags & COMPACT),
                 tinted=bool(incompatible_flags & TINTED),
+                band_limited=bool(incompatible_flags & BAND_LIMITED),
                 version=version,
             )
         except UsageError as error:

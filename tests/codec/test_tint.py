@@ -20,7 +20,7 @@ from hac_cli.eval.metrics import mel_distance, stoi
 from hac_cli.predictors import for_header
 from hac_cli.segments import SEGMENT_SAMPLES
 from hac_cli.tint import ORDER, TintFilter, cosines, predictor
-from hac_cli.tinters import AHEAD, MOST, LiveTinter, Tinter, band_powers, wanted_tint
+from hac_cli.tinters import AHEAD, MOST, LiveTinter, Tinter, band_powers, spoken, wanted_tint
 
 RATE, HOP, DELAY = 24_000, 320, 960
 SPEECH, _ = soundfile.read("samples/speech.wav", dtype="float32")
@@ -43,9 +43,7 @@ def response(curve: tuple[float, ...], hertz: np.ndarray) -> np.ndarray:
 
 def terms_of(audio: np.ndarray) -> np.ndarray:
     whole = len(audio) // SEGMENT_SAMPLES * SEGMENT_SAMPLES
-    wanted = wanted_tint(list(band_powers(audio[:whole].reshape(-1, SEGMENT_SAMPLES))))
-    assert wanted is not None
-    return wanted
+    return wanted_tint(spoken(list(band_powers(audio[:whole].reshape(-1, SEGMENT_SAMPLES)))))
 
 
 @pytest.mark.parametrize("curve", [(6.0, 0, 0, 0), (-6.0, 0, 0, 0), (0, 4.0, -3.0, 2.0), (-9.0, 5.0, 2.0, -2.0)])
@@ -162,7 +160,7 @@ def test_a_file_says_its_tint_and_tokens_take_it_along():
     file.seek(0)
     reader = Reader(file, predictor=for_header)
     gains = np.concatenate([block.gains for block in reader], 1)
-    assert reader.header.tinted and gains.shape[0] == 1 + TINT_TERMS and gains[1:].any()
+    assert reader.header.tinted and gains.shape[0] == 2 + TINT_TERMS and gains[1:5].any()
     file.seek(0)
     stored, sink = hac_cli.read_tokens(file), io.BytesIO()
     np.testing.assert_array_equal(gains_of_text(stored.gains, 1, gains.shape[1]), gains)

@@ -68,23 +68,23 @@ class Header:
         need(is_intact(data), "no intact header")
         self.size, self.crc = data[5], number_at(data, data[5] - 4, 4)
         need(data[4] >> 4 == 1, "unknown major version")
-        need(data[7] < 4, "unknown incompatible flags")
-        self.compact, self.tinted = bool(data[7] & 1), bool(data[7] & 2)
-        self.fields: dict[str, int | str | None] = dict(version=data[4], compatible_flags=data[6])
-        self.fields |= dict(compact=self.compact, tinted=self.tinted)
+        need(data[7] < 8 and data[7] & 6 != 4, "incompatible flags")
+        self.compact, tinted, band_limited = (bool(data[7] & bit) for bit in (1, 2, 4))
+        flags = dict(compatible_flags=data[6], compact=self.compact, tinted=tinted, band_limited=band_limited)
+        self.fields: dict[str, int | str | None] = dict(version=data[4]) | flags
         for name, (offset, size, least, most) in HEADER_FIELDS.items():
             value = number_at(data, offset, size)
             need(least <= value <= most, name)
             self.fields[name] = value
-        self.fields["weights_digest"] = data[24:32].hex()
         self.coded = data[15] == 1
         need(not self.coded or self.size >= 48, "no predictor digest")
-        self.fields["predictor_digest"] = data[40:44].hex() if self.coded else None
+        self.fields |= dict(weights_digest=data[24:32].hex(), predictor_digest=data[40:44].hex() * self.coded or None)
         total = number_at(data, 32, 8)
         self.fields["total_samples"] = None if total == 2**64 - 1 else total
         self.sample_rate, (self.channels, self.bits, self.per_frame) = number_at(data, 8, 4), data[12:15]
-        self.gain_size = self.channels * (5 if self.tinted else 1)
-        self.hop_length, self.frames_per_block = number_at(data, 16, 2), number_at(data, 18, 2)
+        self.limits = [(-128, 127), *[(-24, 24)] * 4 * tinted, *[(0, 31)] * band_limited] * self.channels
+        self.gain_size, self.hop_length = len(self.limits), number_at(data, 16, 2)
+        self.frames_per_block = number_at(data, 18, 2)
         need(self.raw_size(self.frames_per_block) <= 65533, "a block's size")
 
     def raw_size(self, frames: int) -> int:
@@ -213,7 +213,7 @@ def frames_of(header: Header, block: Block, predictor: Predictor | None, before:
             gains[frame:] = [gains_at(payload, at + 2, header.gain_size)] * (frames - frame)
             last = frame
         payload = payload[size:]
-    need(all(-24 <= x <= 24 for frame in gains for at, x in enumerate(frame) if header.tinted and at % 5), "a tint")
+    need(all(low <= x <= high for row in gains for x, (low, high) in zip(row, header.limits, strict=True)), "a gain")
     if block.type & 0x20:
         need(len(payload) < header.raw_size(frames), "a coded payload that is not smaller")
         return gains, predictor.decode(header, payload, frames)

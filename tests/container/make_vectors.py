@@ -63,6 +63,13 @@ TINTED = make_file(
         "4:3,-24,0,1,24,-1,0,0,0,0 8:3,-24,0,1,24,-1,0,0,0,5 22:0,0,0,0,0,0,0,0,0,0 25:1,2,0,0,0,0,0,-3,4,0", 2, 26
     ),
 )
+LIMITED_HEADER = make_coded_header(total_samples=2560, tinted=True, band_limited=True, version=0x16)
+LIMITED = make_file(
+    LIMITED_HEADER,
+    few_tokens(LIMITED_HEADER, 14),
+    2560,
+    gains_of_text("0:3,0,0,0,0,0 2:3,0,0,0,0,31 5:3,-1,0,2,0,31 9:0,0,0,0,0,1", 1, 14),
+)
 TEST_BLOCK = 0x8F
 
 
@@ -154,6 +161,7 @@ def valid() -> dict[str, tuple[str, bytes]]:
             "compact blocks that keep the gains of the one before, and others where they change",
             COMPACT_GAINED,
         ),
+        "bandwidths": ("gains with a tint and a bandwidth", LIMITED),
         "tints": ("gains with a tint, in compact blocks that keep them and others where they change", TINTED),
         "gains-most": (
             "a change of gain in every frame of a block",
@@ -220,6 +228,12 @@ def faulty() -> dict[str, tuple[str, bytes]]:
         payload = bytes([0, 9, 0, 1, term & 0xFF, 0]) + plain[2][8:-4]
         return b"".join([*plain[:2], pack_block(header_crc(plain[0]), 1, DATA | GAINS, payload), *plain[3:]])
 
+    def gained_bandwidth(bandwidth: int) -> bytes:
+        header = make_header(total_samples=2560, tinted=True, band_limited=True, version=0x16)
+        plain = split(make_file(header, make_tokens(header, 14), 2560))
+        payload = bytes([0, 9, 0, 1, 2, 3, bandwidth & 0xFF]) + plain[2][8:-4]
+        return b"".join([*plain[:2], pack_block(header_crc(plain[0]), 1, DATA | GAINS, payload), *plain[3:]])
+
     far = End(2560, 65538, 4, bytes(8)).pack()
     twin = split(make_file(HEADER, make_tokens(HEADER, 14, start=900), 2560))
     coded_head, *coded_blocks = split(CODED_FILE)
@@ -256,7 +270,7 @@ def faulty() -> dict[str, tuple[str, bytes]]:
             rebuild(with_crc(head[:12] + b"\x08\x18\x08" + head[15:18] + b"\0\x10" + head[20:])),
         ),
         "major-version": ("major version 2", rebuild(with_crc(head[:4] + b"\x20" + head[5:]))),
-        "incompatible-flags": ("an unknown incompatible flag", rebuild(with_crc(head[:7] + b"\x05" + head[8:]))),
+        "incompatible-flags": ("an unknown incompatible flag", rebuild(with_crc(head[:7] + b"\x09" + head[8:]))),
         "coded-header": (
             "payload coding 1 without a predictor",
             rebuild(with_crc(coded_head[:5] + b"\x2c" + coded_head[6:40] + coded_head[44:]), CODED_FILE),
@@ -293,6 +307,9 @@ def faulty() -> dict[str, tuple[str, bytes]]:
         "gains-first": ("a change of gain in a block's first frame", gained(b"\1\5\0\0\6")),
         "gains-falling": ("changes of gain in a wrong order", gained(b"\2\5\2\0\6\1\0\7")),
         "gains-behind": ("a change of gain behind a block's last frame", gained(b"\1\5\4\0\6")),
+        "bandwidth-without-tint": ("a bandwidth without a tint", rebuild(with_crc(head[:7] + b"\x04" + head[8:]))),
+        "bandwidth-limit": ("a bandwidth that is too large", gained_bandwidth(32)),
+        "bandwidth-limit-below": ("a bandwidth below 0", gained_bandwidth(-1)),
         "tint-limit": ("a term of a tint that is too large", gained_tint(25)),
         "tint-limit-below": ("a term of a tint that is too small", gained_tint(-25)),
         "gains-flip": ("one bit of a gain is wrong", flip(GAINED, 8 * (44 + 9) + 2)),

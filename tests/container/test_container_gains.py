@@ -27,18 +27,23 @@ from hac_cli.errors import CorruptError, UsageError
     lengths=st.lists(st.integers(1, 400), min_size=1, max_size=12),
     values=st.lists(st.integers(-128, 127), min_size=24, max_size=24),
     compact=st.booleans(),
-    tinted=st.booleans(),
+    tinted=st.sampled_from([0, 1, 2]),
     pieces=st.integers(1, 500),
 )
 def test_any_gains_come_back(lengths, values, compact, tinted, pieces):
     """In blocks of 0.08 s, with a copy of the header every hundredth of them where they are compact."""
-    header = make_coded_header(channels=2, frames_per_block=6, compact=compact, tinted=tinted, version=0x15)
+    header = make_coded_header(channels=2, frames_per_block=6, compact=compact, tinted=tinted > 0,
+                               band_limited=tinted > 1, version=0x16)  # fmt: skip
     steps = zip(lengths, zip(values[::2], values[1::2], strict=True), strict=False)
     gains = np.concatenate([np.full((2, length), np.array([[a], [b]]), np.int8) for length, (a, b) in steps], 1)
     if tinted:  # the second terms of the first channel go as its gain does, those of the other stay
         still = np.full_like(gains[0], 3)
         terms = gains[0].clip(-24, 24)
-        gains = np.stack([gains[0], 0 * still, terms, still, still, gains[1], still, still, still, -still])
+        rows = [gains[0], 0 * still, terms, still, still, gains[1], still, still, still, -still]
+        if tinted > 1:
+            rows.insert(5, terms.clip(0, 31))
+            rows.append(10 * still)
+        gains = np.stack(rows)
     frames = gains.shape[1]
     tokens, sink = few_tokens(header, frames), io.BytesIO()
     writer = Writer(sink, header, find_predictor(header))

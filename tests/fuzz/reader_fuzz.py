@@ -38,7 +38,7 @@ def assemble(recipe: bytes) -> bytes:
     header = make(
         channels=1 + choices[0] // 2 % 3, tokens_per_frame=per_frame, bits_per_token=bits,
         frames_per_block=1 + choices[2] % 9, hop_length=4 + 4 * choices[3], total_samples=choices[4],
-        compact=bool(choices[1] & 4), tinted=bool(choices[1] & 8),
+        compact=bool(choices[1] & 4), tinted=bool(choices[1] & 8), band_limited=choices[1] & 24 == 24,
     )  # fmt: skip
     file = header.pack()
     crc = int.from_bytes(file[-4:], "little")
