@@ -7,9 +7,10 @@ import ctypes
 import functools
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LIBRARY = "hac_cli.compiled._library"
 

@@ -32,7 +32,7 @@ def test_info_json(call, folder):
     facts, missing = map(json.loads, text.splitlines())
     size = (folder / "file.hac").stat().st_size
     assert facts == {
-        "schema": "hac-info-1", "file": "file.hac", "ok": True, "format_version": "1.5",
+        "schema": "hac-info-1", "file": "file.hac", "ok": True, "format_version": "1.6",
         "model": MODEL.name, "model_id": MODEL.model_id, "weights_digest": MODEL.short_digest.hex(),
         "weights_installed": True, "sample_rate": 48_000, "channels": 1, "samples": 32_000, "seconds": 2 / 3,
         "samples_announced": 32_000,
