@@ -42,13 +42,13 @@ class Listener(nn.Module):
 
     def __init__(self, sample_rate: int) -> None:
         super().__init__()
-        self.spectral = SpectralLoss(sample_rate=sample_rate, linear_weight=0.5, log_floor=0.003)
+        self.spectral = SpectralLoss(sample_rate=sample_rate, linear_weight=0.5, log_floor=0.001)
         self.envelope, self.loudness = EnvelopeLoss(sample_rate), LoudnessLoss(sample_rate)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Distance of signals ``[1, T]``."""
         output, target = normalize_level(output, target)
-        heard: Tensor = self.spectral(output, target) + 5.0 * self.envelope(output, target)
+        heard: Tensor = 3.0 * self.spectral(output, target) + 5.0 * self.envelope(output, target)
         return heard + 2.0 * self.loudness(output, target) + 4.0 * waveform_loss(output, target)
 
 

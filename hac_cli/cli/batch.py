@@ -12,7 +12,7 @@ import click
 
 from hac_cli.cli.console import FILE, Command, Console, common_options, cores, model_option
 from hac_cli.cli.names import names_in
-from hac_cli.errors import HacError, UsageError
+from hac_cli.errors import HacError, InputError, UsageError
 
 if TYPE_CHECKING:
     from hac_cli.batch.job import Settings
@@ -141,7 +141,10 @@ def _absolute(location: str) -> str:
         raise UsageError("the name of a folder is empty, as that of a shell's variable that is not set")
     if location == "-":
         raise UsageError("a batch goes from folder to folder, and - is a pipe; ./- is a folder of that name")
-    return location if "://" in location else os.path.abspath(location)  # noqa: PTH100  keeps links
+    try:
+        return location if "://" in location else os.path.abspath(location)  # noqa: PTH100  keeps links
+    except FileNotFoundError:
+        raise InputError("the folder that you are in was deleted; change to another", location) from None
 
 
 def _run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from cli_tools import make_hac, names, write_talk
@@ -179,3 +180,12 @@ def test_a_folder_may_be_left_out(pattern, folder, call):
     assert call(*COMPRESS, "--to", "npz", "in", "shards")[0] == 0
     output = call("batch", "decompress", "-n", "shards", "back", "--exclude", pattern)[1]
     assert {line.rpartition(" -> ")[2] for line in output.splitlines()} == left
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere the folder that somebody is in can't be deleted")
+def test_in_a_deleted_folder_it_says_so(folder, call, monkeypatch):
+    (folder / "gone").mkdir()
+    monkeypatch.chdir(folder / "gone")
+    (folder / "gone").rmdir()
+    code, _, errors = call(*COMPRESS, "in", "out")
+    assert code == 3 and "was deleted" in errors
