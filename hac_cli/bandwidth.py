@@ -20,12 +20,13 @@ Bandwidths = NDArray[np.int8]
 """``[channels, frames]``, each so many times ``BANDWIDTH_HERTZ``; 0: all there is."""
 
 LOWEST, MOST = 8, 28  # 3 kHz; 10.5 kHz, above which it makes no difference
+NEARLY_ALL = 0.45  # of the recording's rate: it tells by itself that nothing is above half of it
 BANDS = round(CODEC_SAMPLE_RATE / 2 / BANDWIDTH_HERTZ) - LOWEST
 """As wide as a step, from the lowest bandwidth on."""
 EMPTY, FAINT = 10**-6.5, 10**-4.5
 """Of the power of speech: what the highest band never reaches where a recording ends before, and what no band reaches
 behind its end."""
-WARM_UP = 160  # samples in which a filter has found its state
+WARM_UP = 320  # samples in which a filter has found its state
 
 
 def band_powers(power: Doubles) -> Doubles:
@@ -35,12 +36,17 @@ def band_powers(power: Doubles) -> Doubles:
     return bands
 
 
-def wanted(peaks: Doubles, before: int) -> int:
-    """That of a recording whose bands never have more than ``peaks`` ``[BANDS]`` of the power of speech; ``before``
-    where it is nearly that: a change costs bytes."""
+def most_for(sample_rate: int) -> int:
+    """The most that a recording of that rate is limited to."""
+    return min(MOST, int(NEARLY_ALL * sample_rate / BANDWIDTH_HERTZ))
+
+
+def wanted(peaks: Doubles, before: int, most: int) -> int:
+    """That of a recording whose bands never have more than ``peaks`` ``[BANDS]`` of the power of speech, 0 for more
+    than ``most``; ``before`` where it is nearly that: a change costs bytes."""
     heard = np.flatnonzero(peaks > FAINT).tolist()
     bandwidth = LOWEST + (heard[-1] + 1 if heard else 0)
-    if peaks[-1] > EMPTY or bandwidth > MOST:
+    if peaks[-1] > EMPTY or bandwidth > most:
         return 0
     return before if bandwidth == before - 1 else bandwidth
 
@@ -103,8 +109,7 @@ class _Channel:
             if before != after:
                 rise = 1 - np.arange(left - 1, left - samples - 1, -1) / self._hop
                 piece = rise * piece + (1 - rise) * self._filtered(known, WARM_UP + done, samples, before)
-            else:
-                self._states = {after: self._states[after]} if after else {}
+            self._states = {limit: self._states[limit] for limit in (before, after) if limit}
             out[done : done + samples] = piece
             done += samples
         self._past = known[-WARM_UP:].copy()

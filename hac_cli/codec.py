@@ -49,7 +49,8 @@ def encode(
 
 def condition(pcm: Samples, *, model: str = released.DEFAULT_MODEL) -> tuple[Samples, str]:
     """Audio as ``encode`` does best with it, ``[channels, samples]``: without offset and rumble, and of the level and
-    the tint that the network knows best; and the gains that this took, for ``decode``. Raises as ``encode``."""
+    the tint that the network knows best; and the gains that this took, for ``decode``, with the bandwidth that it is to
+    keep to. Raises as ``encode``."""
     pcm = np.atleast_2d(np.asarray(pcm))
     check_channels(len(pcm))
     chosen, pcm = released.find(model), recorded_audio(pcm, len(pcm))

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hac_cli.bandwidth import BandFilter
-from hac_cli.container import TINT_TERMS, Gains
+from hac_cli.bandwidth import BandFilter, most_for
+from hac_cli.container import CODEC_SAMPLE_RATE, TINT_TERMS, Gains
 from hac_cli.levels import Curve, Leveller, LiveLeveller
 from hac_cli.rumble import LiveRumbleFilter, RumbleFilter
 from hac_cli.tint import TintFilter
@@ -18,8 +18,8 @@ Samples = NDArray[np.float32]
 
 class Conditioner:
     """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to what the network is given of it, a
-    few seconds later, ``live`` at once; without ``tinted`` its tint stays, without ``band_limited`` nobody asks for its
-    bandwidth. ``hop`` and ``delay`` are the network's."""
+    few seconds later, ``live`` at once; without ``tinted`` its tint stays, and nobody asks for its bandwidth. ``hop``
+    and ``delay`` are the network's, ``sample_rate`` the recording's."""
 
     def __init__(
         self,
@@ -28,11 +28,11 @@ class Conditioner:
         delay: int,
         live: bool = False,
         tinted: bool = True,
-        band_limited: bool = True,
+        sample_rate: int = CODEC_SAMPLE_RATE,
     ) -> None:
-        layout = channels, hop, delay
+        layout, most = (channels, hop, delay), most_for(sample_rate)
         self._filter = LiveRumbleFilter(channels) if live else RumbleFilter(channels)
-        self._tinter = (LiveTinter if live else Tinter)(*layout, band_limited) if tinted else None
+        self._tinter = (LiveTinter if live else Tinter)(*layout, most) if tinted else None
         self._leveller = LiveLeveller(*layout) if live else Leveller(*layout)
 
     def push(self, audio: Samples) -> Samples:
@@ -53,7 +53,7 @@ class Conditioner:
         return np.concatenate([self.push(audio), self.flush()], 1)
 
     def gains(self, frames: int) -> Gains:
-        """Those of the next frames, with their tint and bandwidth if there are any."""
+        """Those of the next frames, with their tint and bandwidth if they have any."""
         gains = self._leveller.numbers(frames)
         if not self._tinter:
             return gains

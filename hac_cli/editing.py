@@ -117,7 +117,7 @@ def _opened(source: Source) -> Iterator[Reader]:
 
 def _same_kind(kind: tuple[object, ...] | None, header: Header) -> tuple[object, ...]:
     if kind not in (None, _kind(header)):
-        raise UsageError("has another model, sample rate or number of channels than the others")
+        raise UsageError("has another model, sample rate, number of channels or kind of gains than the others")
     return _kind(header)
 
 

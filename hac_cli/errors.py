@@ -18,7 +18,7 @@ def shown(location: str) -> str:
 
 def reason_of(error: OSError) -> str:
     """What the system says of it, for the middle of a message."""
-    return (error.strerror or str(error)).lower()
+    return error.strerror.lower() if error.strerror else str(error)
 
 
 class SystemErrors:

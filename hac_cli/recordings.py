@@ -85,10 +85,6 @@ class Result:
         return None
 
 
-ENDING_BELOW = 16_000
-"""Hz: recordings of such rates end where their bandwidth would."""
-
-
 def compress(
     source: Source | AudioReader,
     sink: Target,
@@ -142,7 +138,7 @@ def compress(
             total_samples=reader.samples_expected,
             compact=live,
             tinted=chosen.tinted,
-            band_limited=chosen.tinted and reader.sample_rate > ENDING_BELOW,
+            band_limited=chosen.tinted,
         )
         check_room(header)
         writer = Writer(stack.enter_context(whole_bytes(sink)), header, predictor)

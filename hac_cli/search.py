@@ -48,8 +48,8 @@ class Listener(nn.Module):
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Distance of signals ``[1, T]``."""
         output, target = normalize_level(output, target)
-        heard: Tensor = 3.0 * self.spectral(output, target) + 5.0 * self.envelope(output, target)
-        return heard + 2.0 * self.loudness(output, target) + 4.0 * waveform_loss(output, target)
+        heard: Tensor = 4.0 * self.spectral(output, target) + 8.0 * self.envelope(output, target)
+        return heard + 3.0 * self.loudness(output, target) + 5.0 * waveform_loss(output, target)
 
 
 @dataclass

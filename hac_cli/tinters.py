@@ -90,10 +90,11 @@ def wanted_tint(spoken: Powers) -> NDArray[np.float64]:
 
 
 class _Channel:
-    """``numbers``: of one channel, the terms of its tint, and a bandwidth if there are to be any."""
+    """``numbers``: of one channel, the terms of its tint and its bandwidth, no more than ``most``."""
 
-    def __init__(self, band_limited: bool) -> None:
-        self.numbers = np.zeros(TINT_TERMS + band_limited, np.int8)
+    def __init__(self, most: int) -> None:
+        self.numbers = np.zeros(TINT_TERMS + 1, np.int8)
+        self._most = most
 
     def decide(self, powers: Sequence[Powers], step: int = 2 * MOST, least: int = 1) -> None:
         """By what was heard, changing no term by more than ``step`` dB, and limiting nothing before somebody has spoken
@@ -101,27 +102,26 @@ class _Channel:
         heard = spoken(powers)
         if not len(heard):
             return
-        tint, limits = self.numbers[:TINT_TERMS], self.numbers[TINT_TERMS:]
+        tint = self.numbers[:TINT_TERMS]
         change = wanted_tint(heard) - tint
         if np.abs(change).max() > TOLERANCE:
             tint += change.clip(-step, step).round().astype(np.int8)
-        if limits.size:
+        if len(heard) >= least:
             peaks = np.max(powers, 0)[BANDS:] / (heard[:, :BANDS] @ SHARES).mean()
-            limits[:] = bandwidth.wanted(peaks, int(limits[0])) if len(heard) >= least else 0
+            self.numbers[-1] = bandwidth.wanted(peaks, int(self.numbers[-1]), self._most)
 
 
 class Tinter(Ahead):
     """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to the same of nearly the usual tint,
-    up to two seconds later. ``delay``: how many samples later the network gives it back. ``band_limited``: behind the
-    terms, numbers have the bandwidth, which nothing is done to."""
+    up to two seconds later. ``delay``: how many samples later the network gives it back. Behind the terms, numbers have
+    the bandwidth, by which nothing is done; ``most``: no larger one."""
 
-    def __init__(self, channels: int, hop: int, delay: int, band_limited: bool = False) -> None:
+    def __init__(self, channels: int, hop: int, delay: int, most: int = bandwidth.MOST) -> None:
         filter_ = TintFilter(channels, hop, delay)
-        nothing = np.zeros((channels, 0, TINT_TERMS + band_limited), np.int8)
-        super().__init__(nothing, filter_, hop, delay, AHEAD)
+        super().__init__(np.zeros((channels, 0, TINT_TERMS + 1), np.int8), filter_, hop, delay, AHEAD)
         self._first = 0  # segment of the first powers that are kept
         self._powers: list[list[Powers]] = [[] for _ in range(channels)]
-        self._channels = [_Channel(band_limited) for _ in range(channels)]
+        self._channels = [_Channel(most) for _ in range(channels)]
 
     def _hear(self, segments: Samples) -> None:
         for known, heard in zip(self._powers, band_powers(segments), strict=True):
@@ -140,11 +140,11 @@ class Tinter(Ahead):
 class LiveTinter(Live):
     """As ``Tinter``, for who can't wait: whole frames are given at once."""
 
-    def __init__(self, channels: int, hop: int, delay: int, band_limited: bool = False) -> None:
+    def __init__(self, channels: int, hop: int, delay: int, most: int = bandwidth.MOST) -> None:
         filter_ = TintFilter(channels, hop, delay)
-        super().__init__(np.zeros((channels, 0, TINT_TERMS + band_limited), np.int8), filter_, hop, delay)
+        super().__init__(np.zeros((channels, 0, TINT_TERMS + 1), np.int8), filter_, hop, delay)
         self._powers: list[deque[Powers]] = [deque(maxlen=LIVE_PAST) for _ in range(channels)]
-        self._channels = [_Channel(band_limited) for _ in range(channels)]
+        self._channels = [_Channel(most) for _ in range(channels)]
         self._heard = np.zeros((channels, 0, hop), np.float32)
 
     def _decide(self, frames: Samples) -> None:

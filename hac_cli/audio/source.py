@@ -17,14 +17,15 @@ Source = str | os.PathLike[str] | BinaryIO
 _COPY_SIZE = 1 << 20
 
 
-def _input_error(path: str | None, error: OSError) -> InputError:
-    if isinstance(error, FileNotFoundError):
-        return InputError("no such file", path)
-    if isinstance(error, IsADirectoryError):
-        return InputError("is a directory; name the files in it, or give it to hac batch", path)
-    if isinstance(error, PermissionError):
-        return InputError("can't be read: permission denied", path)
-    return InputError(f"can't be read: {reason_of(error)}", path)
+def _input_errors(path: str | None) -> SystemErrors:
+    def explained(error: OSError) -> InputError:
+        if isinstance(error, FileNotFoundError):
+            return InputError("no such file", path)
+        if isinstance(error, IsADirectoryError):
+            return InputError("is a directory; name the files in it, or give it to hac batch", path)
+        return InputError(f"can't be read: {reason_of(error)}", path)
+
+    return SystemErrors(explained)
 
 
 def is_seekable(stream: object) -> bool:
@@ -47,12 +48,12 @@ class ByteSource:
     """
 
     def __init__(self, source: Source) -> None:
-        self._errors = SystemErrors(lambda error: _input_error(self.path, error))
         self._spool: IO[bytes] | None = None
         self._pushed_back = b""
         self.size: int | None = None
         if isinstance(source, str | os.PathLike):
             self.path: str | None = os.fspath(source)
+            self._errors = _input_errors(self.path)
             with self._errors:
                 # unbuffered, so that libsndfile can go on with the same descriptor
                 self._stream: IO[bytes] = Path(self.path).open("rb", buffering=0)  # noqa: SIM115  closed by close()
@@ -60,6 +61,7 @@ class ByteSource:
                 self.size = status.st_size if stat.S_ISREG(status.st_mode) else None
         elif callable(getattr(source, "read", None)) and not isinstance(source, io.TextIOBase):
             self.path = None
+            self._errors = _input_errors(None)
             self._stream = source
         else:
             raise UsageError(f"a source is a path or a stream of bytes, not {type(source).__name__}")

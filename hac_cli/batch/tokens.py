@@ -3,8 +3,9 @@
 A shard holds what the ``.hac`` files would hold: for every recording its path, ``sample_rate``, ``channels``, exact
 ``samples``, the model with the digest of its weights, tokens ``[channels, frames]`` (one a frame), their digest as in a
 ``.hac`` file's end block, and ``gains``, what was done to the audio before it was coded, in dB:
-``0:12,9 480:15,9`` from frame 0 on and from frame 480 on, for each channel its gain, and its tint behind it if there
-is one; an empty text, nothing. So tokens become ``.hac`` files in memory and the other way round, checked as there.
+``0:12,9 480:15,9`` from frame 0 on and from frame 480 on, for each channel its gain, and behind it its tint and
+bandwidth if there are any; an empty text, nothing. So tokens become ``.hac`` files in memory and the other way round,
+checked as there.
 - ``.npz``: a column each, and the tokens of all recordings one behind the other in ``tokens`` (int32); those of
   recording i are ``tokens[offsets[i] : offsets[i + 1]].reshape(channels[i], -1)``. ``gains`` is one text, a line a
   recording. No pickles.

@@ -128,6 +128,11 @@ def _mode(path: str) -> int:
         return 0
 
 
+def is_folder(source: str) -> bool:
+    """And no name of standard input."""
+    return source not in _INPUT_NAMES and stat.S_ISDIR(_mode(source))
+
+
 def is_regular(descriptor: int) -> bool:
     """Whether it is open, and a file on a disk."""
     try:

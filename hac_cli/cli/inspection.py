@@ -55,6 +55,8 @@ def inspect(
 
 def _files(path: str) -> list[str]:
     """In order; a folder without any, or that can't be read, is left for ``_examine`` to tell."""
+    if not files.is_folder(path):
+        return [path]
     unread: list[OSError] = []
     places = os.walk(path, onerror=unread.append)
     found = [str(Path(folder, name)) for folder, _, names in places for name in names if name.lower().endswith(".hac")]
@@ -69,7 +71,7 @@ def _examine(
     from hac_cli.container import verify
 
     try:
-        if Path(path).is_dir():
+        if files.is_folder(path):
             raise InputError("is a folder without .hac files, or can't be read")
         with files.reading(path) as stream:
             report = verify(stream, predictors.for_header if with_tokens else None)

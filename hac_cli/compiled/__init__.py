@@ -33,7 +33,7 @@ def library() -> ctypes.CDLL:
 
 
 def pointer(array: NDArray[Any]) -> ctypes.Array[ctypes.c_char]:
-    """For C, to an array's numbers, in a quarter of the time that ``array.ctypes`` takes. BufferError where they aren't
+    """For C, to an array's numbers, in a quarter of the time that ``array.ctypes`` takes. TypeError where they aren't
     side by side or mustn't be written."""
     return _Numbers.from_buffer(array)  # type: ignore[arg-type]
 

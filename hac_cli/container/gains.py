@@ -95,7 +95,7 @@ def gains_text(gains: Gains) -> str:
 
 
 def gains_of_text(text: str, channels: int, frames: int) -> Gains:
-    """Undoes ``gains_text``, but that gains of 0 have no tint. Raises CorruptError."""
+    """Undoes ``gains_text``, but that gains of 0 have no tint and no bandwidth. Raises CorruptError."""
     last = -1
     try:
         rows = text.split()[0].count(",") + 1 if text.split() else channels

@@ -149,7 +149,7 @@ def test_silence_has_no_tint_and_a_tone_a_limited_one(kind):
         tinter = kind(1, HOP, DELAY)
         out = np.concatenate([tinter.push(audio[None].astype(np.float32)), tinter.flush()], 1)
         assert np.isfinite(out).all() and out.shape[1] == time.size
-        assert np.abs(tinter.numbers(440)).max() <= most
+        assert np.abs(tinter.numbers(440)[..., :TINT_TERMS]).max() <= most
 
 
 def test_a_file_says_its_tint_and_tokens_take_it_along():
