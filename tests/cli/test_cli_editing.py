@@ -200,7 +200,7 @@ def test_cut_and_cat(call, folder, talk_hac):
     assert call("cat", "part.hac", "part.hac")[0] == 2  # the output is an input
     make_hac(folder / "other.hac")
     code, _, errors = call("cat", talk_hac, "other.hac", "none.hac")
-    assert code == 2 and "has another model, sample rate or number of channels" in errors
+    assert code == 2 and "has another model, sample rate, number of channels or kind of gains" in errors
     (folder / "hurt.hac").write_bytes((folder / "part.hac").read_bytes()[:-1])
     code, _, errors = call("cat", "part.hac", "hurt.hac", "none.hac")
     assert code == 5 and errors.startswith("hac: hurt.hac: truncated")
