@@ -44,6 +44,19 @@ def fold(model: Codec) -> Codec:
     return unscaled(model)
 
 
+def as_released(model: Codec) -> Codec:
+    """A copy with the weights that its release has: folded, and what bfloat16 leaves of them."""
+    model = fold(model)
+    model.load_state_dict({name: tensor.float() for name, tensor in _tensors(model).items()})
+    return model
+
+
+def _tensors(model: Codec) -> dict[str, Tensor]:
+    """Of a release: in bfloat16, but for the two input constants."""
+    state = fold(model).state_dict().items()
+    return {name: tensor if name.startswith("input_scale") else tensor.to(torch.bfloat16) for name, tensor in state}
+
+
 @torch.no_grad()
 def unfold(released: Codec, audio: Tensor, config: ModelConfig | None = None) -> Codec:
     """A network to train on that computes what a released one does: each scale is measured on ``audio [B, T]``, set,
@@ -124,10 +137,7 @@ def save_release(model: Codec, path: Path, metadata: dict[str, str]) -> None:
     """
     if model.parameter_count > MAX_PARAMETERS:
         raise ModelError(f"has {model.parameter_count:,} parameters; a release has at most {MAX_PARAMETERS:,}")
-    tensors = {
-        name: tensor if name.startswith("input_scale") else tensor.to(torch.bfloat16)
-        for name, tensor in fold(model).state_dict().items()
-    }
+    tensors = _tensors(model)
     about = {
         "config": json.dumps(model.config.as_dict()),
         "parameters": str(model.parameter_count),

@@ -1,4 +1,4 @@
-"""What a trained decoder's last filter is given at its release: the level and the highs that speech had.
+"""What a trained decoder's last filter is given at its release: the level and the highs that speech had, and silence.
 
 A network trained on distances gives back less than it got: what it is unsure of, it leaves out. Means over speech that
 was not trained on tell how much that is.
@@ -18,6 +18,7 @@ from hac_cli.model.network import Codec
 from hac_cli.train.crops import Crops
 
 BATCHES = 25
+SILENCE_SECONDS = 4
 WINDOW = 1024  # 43 ms at 24 kHz
 SMOOTHING = 41  # bins, about 1 kHz
 RISE = (7000, 8000)  # Hz; below, louder bands cost what PESQ sees
@@ -56,10 +57,41 @@ def match_colour(model: Codec, crops: Crops) -> float:
     return 10 * float(smooth[rise == 1].mean())
 
 
-def _last_filter(model: Codec) -> Tensor:
+@torch.no_grad()
+def match_silence(model: Codec) -> float:
+    """Takes away what comes back of silence: a pattern that the last filter repeats at every step, which is heard as
+    lines at multiples of its rate. Gives its level in dBFS, as it was. ``model`` has the weights of a release
+    (``as_released``), and keeps to bfloat16."""
+    pattern, last = silence(model), _last(model)
+    taps = (last.weight[: last.stride, 0] + last.weight[last.stride :, 0]).double()  # [stride, channels]
+    scale = model.input_scale.scale.double()
+    bias = last.pointwise.bias.double()
+    wanted = taps @ bias - pattern.double() / scale
+    left = list(range(len(bias)))
+    while left:  # the one that loses most by rounding, and then the others, which make good for it
+        bias[left] += torch.linalg.pinv(taps[:, left]) @ (wanted - taps @ bias)
+        left.remove(worst := max(left, key=lambda channel: float(bias[channel].abs() * taps[:, channel].norm())))
+        bias[worst] = bias[worst].to(torch.bfloat16)
+    last.pointwise.bias.copy_(bias)
+    return 10 * float(pattern.square().mean().log10())
+
+
+@torch.no_grad()
+def silence(model: Codec) -> Tensor:
+    """What comes back of it: the mean of what the last filter makes of a step, ``[stride]``."""
+    nothing = torch.zeros(1, SILENCE_SECONDS * model.config.sample_rate)
+    steps = model(nothing)[0].reshape(-1, _last(model).stride)
+    return steps[len(steps) // 2 :].mean(0)
+
+
+def _last(model: Codec) -> Up:
     last = model.decoder[-1]
     assert isinstance(last, Up)
-    return last.weight
+    return last
+
+
+def _last_filter(model: Codec) -> Tensor:
+    return _last(model).weight
 
 
 def _decoded(model: Codec, crops: Crops) -> Iterator[tuple[Tensor, Tensor]]:

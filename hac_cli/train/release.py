@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save
 
 from hac_cli.errors import ModelError, OutputError, UsageError
 from hac_cli.model.network import Codec
-from hac_cli.model.release import fold, load_file_release, save_release
+from hac_cli.model.release import as_released, fold, load_file_release, save_release
 from hac_cli.model.released import read_metadata
 from hac_cli.train import checkpoint, data
 from hac_cli.train.crops import Crops, CropSettings
-from hac_cli.train.matching import match_colour, match_level
+from hac_cli.train.matching import match_colour, match_level, match_silence
 
 DISCRIMINATORS = ".discriminators"
 """Suffix of the file beside released weights that holds what judged them, for runs that start from these."""
@@ -54,6 +54,8 @@ def export(
         crops = Crops(held_out, PLAIN_SPEECH, seed=0)
         story["colour_gain_db"] = f"{match_colour(model, crops):.2f}"
         story["level_gain_db"] = f"{match_level(model, crops):.2f}"
+        model = as_released(model)
+        story["silence_dbfs"] = f"{match_silence(model):.1f} before it was taken away"
     judges = target.with_suffix(DISCRIMINATORS)
     with checkpoint.replaced(target) as partial:
         save_release(model, partial, story | about)

@@ -1,4 +1,4 @@
-"""What a release's last filter is given: the level and the highs of speech."""
+"""What a release's last filter is given: the level and the highs of speech, and silence."""
 
 import shutil
 from pathlib import Path
@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from scipy.signal import welch
 
-from hac_cli.model.release import load_release
+from hac_cli.model.release import as_released, load_release
 from hac_cli.model.released import find
 from hac_cli.train import data
 from hac_cli.train.crops import Crops
-from hac_cli.train.matching import match_colour, match_level
+from hac_cli.train.matching import match_colour, match_level, match_silence, silence
 from hac_cli.train.release import PLAIN_SPEECH
 
 SAMPLE = Path(__file__).parents[2] / "samples" / "speech.wav"
@@ -52,3 +52,12 @@ def test_a_dull_and_quiet_decoder_is_given_its_highs_and_its_level_back(crops):
     assert brighter > 6 and louder > 4
     level, highs = balance(model, crops)
     assert abs(level) < 1 and abs(highs - level) < 4
+
+
+def test_silence_comes_back_as_silence():
+    model = as_released(load_release(find("v2")))
+    bias = model.decoder[-1].pointwise.bias
+    bias += 0.01 * torch.randn(bias.shape, generator=torch.Generator().manual_seed(0))
+    assert 10 * silence(model).square().mean().log10() > -70
+    assert match_silence(model) > -70
+    assert 10 * silence(as_released(model)).square().mean().log10() < -100  # whose weights are rounded
