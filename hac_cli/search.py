@@ -32,7 +32,7 @@ SILENT = 1e-3  # -60 dBFS: no loss tells less from nothing, so there the encoder
 REACH = 6  # frames that a token is heard in most
 
 STEPS = 16
-RATE = 0.3  # of Adam at first
+RATE = 0.4  # of Adam at first
 SIZE = 2.0  # RMS of a frame's latents at first: what Adam can turn over in so many steps, if all of them agree
 BETAS = (0.5, 0.9)
 
