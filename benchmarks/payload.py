@@ -38,6 +38,7 @@ def file_of(recording: Recording, model: ReleasedModel, coded: bool, frames_per_
         frames_per_block=frames_per_block or round(FILE_BLOCK * model.frame_rate), pre_skip=model.config.look_ahead,
         payload_coding=PREDICTED if predictor else RAW, predictor_digest=predictor.digest if predictor else None,
         tinted=model.tinted,
+        band_limited=model.tinted,
     )  # fmt: skip
     sink = io.BytesIO()
     writer = Writer(sink, header, predictor)

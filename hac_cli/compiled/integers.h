@@ -79,8 +79,6 @@ INLINE void integer_strip(const int16_t *x, const float *units, size stretches, 
             integers weights[2];
             for (int v = 0; v < vectors; v++)
                 weights[v] = *(const integers *)(panel + v * apart);
-            if (rows < STRIP)
-                fetch_next(panel, words, vectors);
 #pragma GCC unroll 12
             for (int r = 0; r < rows; r++) {
                 int32_t pair;
