@@ -24,8 +24,8 @@ def test_it_sounds_better():
     tokens = (hac_cli.encode(given, best=way) for way in (False, True))
     fast, best = (hac_cli.decode(coded, gains=gains, samples=len(speech))[0] for coded in tokens)
     assert metrics.stoi(speech, best) > metrics.stoi(speech, fast) + 0.02
-    assert metrics.stoi(speech, best, extended=True) > metrics.stoi(speech, fast, extended=True) + 0.04
-    assert metrics.mel_distance(speech, best) < metrics.mel_distance(speech, fast)
+    assert metrics.stoi(speech, best, extended=True) > metrics.stoi(speech, fast, extended=True) + 0.03
+    assert metrics.mel_distance(speech, best) < 0.95 * metrics.mel_distance(speech, fast)
 
 
 def test_pieces_of_any_size_give_the_same_tokens(monkeypatch):
