@@ -17,21 +17,22 @@ Sections = Doubles
 
 def high_pass(cutoff: float) -> Sections:
     """3 dB down at ``cutoff``, in cycles a sample."""
-    return _butterworth(cutoff, [1, -2, 1])
+    return _butterworth(_warped(cutoff), np.array([1.0, -2.0, 1.0]))
 
 
 def low_pass(cutoff: float) -> Sections:
     """3 dB down at ``cutoff``, in cycles a sample."""
-    return _butterworth(cutoff, [_warped(cutoff) ** 2 * factor for factor in (1, 2, 1)])
+    warped = _warped(cutoff)
+    return _butterworth(warped, warped**2 * np.array([1.0, 2.0, 1.0]))
 
 
 def _warped(cutoff: float) -> float:
     return math.tan(math.pi * cutoff)
 
 
-def _butterworth(cutoff: float, numerator: list[float]) -> Sections:
+def _butterworth(warped: float, numerator: Doubles) -> Sections:
     """By bilinear transform."""
-    warped, sections = _warped(cutoff), []
+    sections = []
     for angle in (1, 3):
         damped = 2 * math.cos(angle * math.pi / 8) * warped
         factors = np.array([*numerator, 2 * (warped**2 - 1), 1 - damped + warped**2])

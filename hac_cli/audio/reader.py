@@ -109,7 +109,7 @@ class AudioReader:
         if sizes.max(initial=0) < LOUDEST:  # not where one is no number
             return block.shape[1]
         first = int(np.argmin((sizes < LOUDEST).all(axis=0)))
-        worst = float(np.abs(block[:, first]).max())
+        worst = float(sizes[:, first].max())
         seconds = (self.samples_read + first) / self.sample_rate
         what = f"{worst:.0f}, where 1 is full level" if np.isfinite(worst) else "not a finite number"
         reason = (f"the sample at {seconds:.3f} s is {what}; clean the audio first, for example by writing it as "

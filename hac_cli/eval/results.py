@@ -5,7 +5,6 @@ The same lines are the journal of a run that goes on: a file that ends early is 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -13,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hac_cli.errors import InputError, OutputError, reason_of
+from hac_cli.errors import InputError, OutputError, SystemErrors, reason_of
 from hac_cli.eval.statistics import Interval, mean_interval
 from hac_cli.eval.texts import read_text
 
@@ -154,12 +153,8 @@ def _replace(path: Path, lines: Iterable[str]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def _output_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"can't be written: {reason_of(error)}", str(path)) from error
+def _output_errors(path: Path) -> SystemErrors:
+    return SystemErrors(lambda error: OutputError(f"can't be written: {reason_of(error)}", str(path)))
 
 
 def _line(kind: str, values: dict[str, Any]) -> str:

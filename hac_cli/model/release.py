@@ -52,8 +52,8 @@ def as_released(model: Codec) -> Codec:
 
 
 def _tensors(model: Codec) -> dict[str, Tensor]:
-    """Of a release: in bfloat16, but for the two input constants."""
-    state = fold(model).state_dict().items()
+    """Of a folded network's release: in bfloat16, but for the two input constants."""
+    state = model.state_dict().items()
     return {name: tensor if name.startswith("input_scale") else tensor.to(torch.bfloat16) for name, tensor in state}
 
 
@@ -137,7 +137,7 @@ def save_release(model: Codec, path: Path, metadata: dict[str, str]) -> None:
     """
     if model.parameter_count > MAX_PARAMETERS:
         raise ModelError(f"has {model.parameter_count:,} parameters; a release has at most {MAX_PARAMETERS:,}")
-    tensors = _tensors(model)
+    tensors = _tensors(fold(model))
     about = {
         "config": json.dumps(model.config.as_dict()),
         "parameters": str(model.parameter_count),
