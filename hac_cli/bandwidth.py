@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli import biquads
 from hac_cli.container import BANDWIDTH_HERTZ, CODEC_SAMPLE_RATE
+from hac_cli.segments import Runs
 
 Samples = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -76,35 +76,25 @@ class BandFilter:
 
 class _Channel:
     def __init__(self, hop: int, skip: int) -> None:
-        self._hop, self._skip = hop, skip
-        self._runs: deque[tuple[int, int, int]] = deque()  # samples that are left, and bandwidths from and to
+        self._hop = hop
+        self._runs: Runs[tuple[int, int]] = Runs(skip)  # bandwidths from and to
         self._last: int | None = None
         self._past = np.zeros(WARM_UP)
         self._states: dict[int, Doubles] = {}  # of the filters in use
 
     def add(self, bandwidth: int, frames: int) -> None:
         """That of the next frames."""
-        if self._last not in (None, bandwidth):
-            self._append(self._hop, self._last, bandwidth)
+        if self._last is not None and self._last != bandwidth:
+            self._runs.add(self._hop, (self._last, bandwidth))
             frames -= 1
-        self._append(frames * self._hop, bandwidth, bandwidth)
+        self._runs.add(frames * self._hop, (bandwidth, bandwidth))
         self._last = bandwidth
-
-    def _append(self, samples: int, before: int, after: int) -> None:
-        skipped = min(self._skip, samples)
-        self._skip -= skipped
-        if samples > skipped:
-            self._runs.append((samples - skipped, before, after))
 
     def apply(self, audio: Samples) -> Samples:
         """The next samples, ``[samples]``; where the bandwidth changes, one fades into the other in a frame."""
         known, out = np.concatenate([self._past, audio]), audio.copy()
         done = 0
-        while done < len(audio):
-            left, before, after = self._runs.popleft()
-            samples = min(left, len(audio) - done)
-            if samples < left:
-                self._runs.appendleft((left - samples, before, after))
+        for samples, left, (before, after) in self._runs.take(len(audio)):
             piece = self._filtered(known, WARM_UP + done, samples, after)
             if before != after:
                 rise = 1 - np.arange(left - 1, left - samples - 1, -1) / self._hop

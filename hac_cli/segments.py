@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from collections import deque
+from collections.abc import Iterator
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
 Numbers = NDArray[np.int8]
+T = TypeVar("T")
 
 SEGMENT_SAMPLES = 7680
 """At the codec's rate, 0.32 s, over which audio is heard. Whole frames of every model."""
@@ -23,6 +26,31 @@ class Change(Protocol):
 
     def apply(self, audio: Samples, /) -> Samples:
         """The next samples."""
+
+
+class Runs(Generic[T]):
+    """What holds for so many samples, one run after the other. ``skip``: samples of the first that nobody asks for."""
+
+    def __init__(self, skip: int) -> None:
+        self._skip = skip
+        self._runs: deque[tuple[int, T]] = deque()
+
+    def add(self, samples: int, what: T) -> None:
+        skipped = min(self._skip, samples)
+        self._skip -= skipped
+        if samples > skipped:
+            self._runs.append((samples - skipped, what))
+
+    def take(self, samples: int) -> Iterator[tuple[int, int, T]]:
+        """The next samples, a run or what is asked for of it at a time: how many, how many more the run had with them,
+        and what holds."""
+        while samples:
+            left, what = self._runs.popleft()
+            taken = min(left, samples)
+            if taken < left:
+                self._runs.appendleft((left - taken, what))
+            samples -= taken
+            yield taken, left, what
 
 
 class Decided:

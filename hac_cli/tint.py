@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
-from collections import deque
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from hac_cli.compiled import is_there, library, pointer
 from hac_cli.container import CODEC_SAMPLE_RATE, TINT_TERMS
+from hac_cli.segments import Runs
 
 Samples = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -81,9 +81,9 @@ class TintFilter:
 
 class _Channel:
     def __init__(self, hop: int, skip: int, inverse: bool) -> None:
-        self._hop, self._skip, self._inverse = hop, skip, inverse
+        self._hop, self._inverse = hop, inverse
         self._before: NDArray[np.int8] | None = None  # the last frame's
-        self._curves: deque[tuple[int, Curve]] = deque()  # each for so many samples to come
+        self._curves: Runs[Curve] = Runs(skip)
         self._past = np.zeros(ORDER)  # samples without this filter
 
     def add(self, tints: NDArray[np.int8]) -> None:
@@ -103,22 +103,14 @@ class _Channel:
             self._append(after - change - 1, known[change + 1])
 
     def _append(self, frames: float, curve: NDArray[Any]) -> None:
-        samples = int(frames * self._hop)
-        skipped = min(self._skip, samples)
-        self._skip -= skipped
-        if samples > skipped:
-            self._curves.append((samples - skipped, tuple(curve.tolist())))
+        self._curves.add(int(frames * self._hop), tuple(curve.tolist()))
 
     def apply(self, audio: Samples) -> Samples:
         """The next samples, ``[samples]``."""
         known = np.concatenate([self._past, audio])
         out = known.copy()
         done = ORDER
-        while done < len(known):
-            samples, curve = self._curves.popleft()
-            if (left := done + samples - len(known)) > 0:
-                self._curves.appendleft((left, curve))
-                samples -= left
+        for samples, _, curve in self._curves.take(len(audio)):
             if any(curve):
                 _apply(predictor(curve), known, out, done, samples, self._inverse)
             done += samples

@@ -222,16 +222,12 @@ def faulty() -> dict[str, tuple[str, bytes]]:
     def gained(gains: bytes) -> bytes:
         return changed(1, DATA | GAINS, gains + blocks[1][8:-4])
 
-    def gained_tint(term: int) -> bytes:
-        header = make_header(total_samples=2560, tinted=True, version=0x15)
+    def told(*numbers: int) -> bytes:
+        """A tint, and behind it a bandwidth."""
+        band_limited = len(numbers) > 4
+        header = make_header(total_samples=2560, tinted=True, band_limited=band_limited, version=0x15 + band_limited)
         plain = split(make_file(header, make_tokens(header, 14), 2560))
-        payload = bytes([0, 9, 0, 1, term & 0xFF, 0]) + plain[2][8:-4]
-        return b"".join([*plain[:2], pack_block(header_crc(plain[0]), 1, DATA | GAINS, payload), *plain[3:]])
-
-    def gained_bandwidth(bandwidth: int) -> bytes:
-        header = make_header(total_samples=2560, tinted=True, band_limited=True, version=0x16)
-        plain = split(make_file(header, make_tokens(header, 14), 2560))
-        payload = bytes([0, 9, 0, 1, 2, 3, bandwidth & 0xFF]) + plain[2][8:-4]
+        payload = bytes([0, 9, *(number & 0xFF for number in numbers)]) + plain[2][8:-4]
         return b"".join([*plain[:2], pack_block(header_crc(plain[0]), 1, DATA | GAINS, payload), *plain[3:]])
 
     far = End(2560, 65538, 4, bytes(8)).pack()
@@ -308,10 +304,10 @@ def faulty() -> dict[str, tuple[str, bytes]]:
         "gains-falling": ("changes of gain in a wrong order", gained(b"\2\5\2\0\6\1\0\7")),
         "gains-behind": ("a change of gain behind a block's last frame", gained(b"\1\5\4\0\6")),
         "bandwidth-without-tint": ("a bandwidth without a tint", rebuild(with_crc(head[:7] + b"\x04" + head[8:]))),
-        "bandwidth-limit": ("a bandwidth that is too large", gained_bandwidth(32)),
-        "bandwidth-limit-below": ("a bandwidth below 0", gained_bandwidth(-1)),
-        "tint-limit": ("a term of a tint that is too large", gained_tint(25)),
-        "tint-limit-below": ("a term of a tint that is too small", gained_tint(-25)),
+        "bandwidth-limit": ("a bandwidth that is too large", told(0, 1, 2, 3, 32)),
+        "bandwidth-limit-below": ("a bandwidth below 0", told(0, 1, 2, 3, -1)),
+        "tint-limit": ("a term of a tint that is too large", told(0, 1, 25, 0)),
+        "tint-limit-below": ("a term of a tint that is too small", told(0, 1, -25, 0)),
         "gains-flip": ("one bit of a gain is wrong", flip(GAINED, 8 * (44 + 9) + 2)),
         "coded-flag": ("a coded block in a file of raw ones", changed(1, DATA | 0x20, blocks[1][8:-4])),
         "coded-payload-flip": ("one bit of a coded payload is wrong", flip(CODED_FILE, 8 * (48 + 9))),
