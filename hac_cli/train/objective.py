@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from hac_cli.losses.coherence import CoherenceLoss
 from hac_cli.losses.colour import ColourLoss
 from hac_cli.losses.envelope import EnvelopeLoss
 from hac_cli.losses.level import level_loss
@@ -22,6 +23,7 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 
 SIGNAL: dict[str, Callable[[Recipe], Distance]] = {
     "waveform": lambda recipe: waveform_loss,
+    "coherence": lambda recipe: CoherenceLoss(recipe.model.sample_rate),
     "spectral": lambda recipe: SpectralLoss(
         recipe.spectral.windows, recipe.spectral.mels, recipe.model.sample_rate,
         recipe.spectral.linear, recipe.spectral.log_floor,

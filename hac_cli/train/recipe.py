@@ -28,6 +28,7 @@ class LossWeights:
     """What each term counts; one of weight 0 isn't computed. With ``[balancer]`` all but the last four are shares."""
 
     waveform: float = 0.2
+    coherence: float = 0.0
     spectral: float = 1.0
     envelope: float = 1.5
     loudness: float = 0.0

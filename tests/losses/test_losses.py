@@ -7,6 +7,7 @@ import torch
 from hac_cli.errors import ModelError
 from hac_cli.losses.adversarial import discriminator_loss, feature_loss, generator_loss
 from hac_cli.losses.balancer import Balancer
+from hac_cli.losses.coherence import CoherenceLoss
 from hac_cli.losses.colour import ColourLoss
 from hac_cli.losses.discriminators import SIZES, Discriminators, DiscriminatorShape
 from hac_cli.losses.envelope import EnvelopeLoss, third_octaves
@@ -46,6 +47,7 @@ def feature_side():
 
 DISTANCES = {
     "waveform": lambda: waveform_loss,
+    "coherence": lambda: lambda y, x: CoherenceLoss().to(y.dtype)(y, x),
     "mel": lambda: lambda y, x: SpectralLoss((256, 512), (20, 30)).to(y.dtype)(y, x),
     "stft": lambda: lambda y, x: SpectralLoss((256, 512), ()).to(y.dtype)(y, x),
     "mel and stft": lambda: lambda y, x: SpectralLoss((256, 512), (20, 0)).to(y.dtype)(y, x),
@@ -338,6 +340,18 @@ def test_the_colour_loss_hears_a_dull_hiss_and_not_that_it_is_another():
         bright, same, dull = gain * hiss, gain * other, gain * (0.5 * other + 0.5 * other.roll(1, 1))
         assert 0 == loss(bright, bright) < 3 * loss(same, bright) < loss(dull, bright)
     assert loss(0.001 * hiss, 0.002 * hiss) > 0.03 * loss(0.5 * hiss, hiss)
+
+
+def test_coherence_is_of_low_waveforms_whatever_their_level():
+    torch.manual_seed(0)
+    time = torch.arange(24_000) / 24_000
+    voice = sum(torch.sin(2 * torch.pi * 120 * n * time + n) / n for n in range(1, 6))[None]
+    late = voice.roll(24, 1)
+    loss = CoherenceLoss()
+    assert loss(late, voice) > 0.05 > 0.01 > loss(0.5 * voice, voice) >= 0
+    assert loss(-voice, voice).item() == pytest.approx(2, abs=0.1)
+    tones = {hertz: torch.sin(2 * torch.pi * hertz * time) for hertz in (300, 3000)}
+    assert loss(voice + tones[300], voice) > 5 * loss(voice + tones[3000], voice)
 
 
 def test_third_octaves_follow_each_other():
