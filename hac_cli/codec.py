@@ -55,7 +55,7 @@ def condition(pcm: Samples, *, model: str = released.DEFAULT_MODEL) -> tuple[Sam
     check_channels(len(pcm))
     chosen, pcm = released.find(model), recorded_audio(pcm, len(pcm))
     config = chosen.config
-    conditioner = Conditioner(len(pcm), config.hop_length, config.look_ahead, tinted=chosen.tinted)
+    conditioner = Conditioner(len(pcm), config.hop_length, config.look_ahead)
     conditioned = conditioner.whole(pcm)
     frames = frames_for(pcm.shape[1], config.hop_length, config.look_ahead)
     return conditioned, gains_text(conditioner.gains(frames))

@@ -18,46 +18,32 @@ Samples = NDArray[np.float32]
 
 class Conditioner:
     """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to what the network is given of it, a
-    few seconds later, ``live`` at once; without ``tinted`` its tint stays, and nobody asks for its bandwidth. ``hop``
-    and ``delay`` are the network's, ``sample_rate`` the recording's."""
+    few seconds later, ``live`` at once. ``hop`` and ``delay`` are the network's, ``sample_rate`` the recording's."""
 
     def __init__(
-        self,
-        channels: int,
-        hop: int,
-        delay: int,
-        live: bool = False,
-        tinted: bool = True,
-        sample_rate: int = CODEC_SAMPLE_RATE,
+        self, channels: int, hop: int, delay: int, live: bool = False, sample_rate: int = CODEC_SAMPLE_RATE
     ) -> None:
         layout, most = (channels, hop, delay), most_for(sample_rate)
         self._filter = LiveRumbleFilter(channels) if live else RumbleFilter(channels)
-        self._tinter = (LiveTinter if live else Tinter)(*layout, most) if tinted else None
+        self._tinter = (LiveTinter if live else Tinter)(*layout, most)
         self._leveller = LiveLeveller(*layout) if live else Leveller(*layout)
 
     def push(self, audio: Samples) -> Samples:
-        return self._leveller.push(self._tinted(self._filter.push(audio)))
+        return self._leveller.push(self._tinter.push(self._filter.push(audio)))
 
     def flush(self) -> Samples:
         """What is still due: the recording is over."""
-        rest = self._tinted(self._filter.flush())
-        if self._tinter:
-            rest = np.concatenate([rest, self._tinter.flush()], 1)
+        rest = np.concatenate([self._tinter.push(self._filter.flush()), self._tinter.flush()], 1)
         return np.concatenate([self._leveller.push(rest), self._leveller.flush()], 1)
-
-    def _tinted(self, audio: Samples) -> Samples:
-        return self._tinter.push(audio) if self._tinter else audio
 
     def whole(self, audio: Samples) -> Samples:
         """All of a recording at once."""
         return np.concatenate([self.push(audio), self.flush()], 1)
 
     def gains(self, frames: int) -> Gains:
-        """Those of the next frames, with their tint and bandwidth if they have any."""
-        gains = self._leveller.numbers(frames)
-        if not self._tinter:
-            return gains
-        terms = np.concatenate([gains[:, None], self._tinter.numbers(frames).swapaxes(1, 2)], 1)
+        """Those of the next frames, with their tint and bandwidth."""
+        levels = self._leveller.numbers(frames)
+        terms = np.concatenate([levels[:, None], self._tinter.numbers(frames).swapaxes(1, 2)], 1)
         return terms.reshape(terms.shape[0] * terms.shape[1], frames)
 
 

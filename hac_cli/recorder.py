@@ -28,7 +28,7 @@ class Recorder:
         header = writer.header
         self._writer, self._stream = writer, stream
         layout = header.channels, header.hop_length, header.pre_skip
-        self._conditioner = Conditioner(*layout, live, header.tinted, header.sample_rate)
+        self._conditioner = Conditioner(*layout, live, header.sample_rate)
 
     def record(self, reader: AudioReader, mono: bool = False, progress: Progress | None = None) -> None:
         """Writes all frames of what a reader gives, ``mono`` all channels as one; ``progress`` is told how many samples

@@ -137,8 +137,8 @@ def compress(
             predictor_digest=predictor.digest if predictor else None,
             total_samples=reader.samples_expected,
             compact=live,
-            tinted=chosen.tinted,
-            band_limited=chosen.tinted,
+            tinted=True,
+            band_limited=True,
         )
         check_room(header)
         writer = Writer(stack.enter_context(whole_bytes(sink)), header, predictor)

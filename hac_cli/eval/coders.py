@@ -108,7 +108,6 @@ def _code_unreleased(weights: Path, audio: Samples, best: bool) -> Coded:
     from hac_cli.codec import DecoderStream, EncoderStream
     from hac_cli.conditioning import Conditioner, Restorer
     from hac_cli.model.engine import load_weights
-    from hac_cli.model.released import is_tinted, read_metadata
 
     engine = load_weights(weights)
     encoder: Any
@@ -120,7 +119,7 @@ def _code_unreleased(weights: Path, audio: Samples, best: bool) -> Coded:
         encoder = EncoderStream(engine)
     decoder = DecoderStream(engine)
     layout = 1, engine.config.hop_length, engine.config.look_ahead
-    conditioner, restorer = Conditioner(*layout, tinted=is_tinted(read_metadata(weights))), Restorer(*layout)
+    conditioner, restorer = Conditioner(*layout), Restorer(*layout)
     tokens = np.concatenate([encoder.push(conditioner.whole(audio[None])), encoder.flush()], 1)
     restorer.add(conditioner.gains(tokens.shape[1]))
     decoded = restorer.restore(np.concatenate([decoder.push(tokens), decoder.flush()], 1))[0, : len(audio)]

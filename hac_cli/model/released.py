@@ -28,7 +28,7 @@ DEFAULT_MODEL = "v2"
 
 @dataclass(frozen=True)
 class ReleasedModel:
-    """One entry of ``released.json`` with what the weights file says of itself; ``tinted``: see ``is_tinted``."""
+    """One entry of ``released.json`` with what the weights file says of itself."""
 
     name: str
     model_id: int
@@ -37,7 +37,6 @@ class ReleasedModel:
     description: str
     parameters: int
     config: ModelConfig
-    tinted: bool
     predictor_digest: str | None
 
     @property
@@ -91,11 +90,6 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise ModelError(f"the weights can't be read ({error.strerror}); reinstall hac-cli", str(path)) from None
     except (struct.error, TypeError, ValueError, KeyError):
         raise ModelError("is not a weights file of HAC; if it came with hac-cli, reinstall that", str(path)) from None
-
-
-def is_tinted(metadata: dict[str, str]) -> bool:
-    """Whether weights have learned from speech of the usual tint, and are given such."""
-    return metadata.get("tinted") == "yes"
 
 
 def read_config(path: Path) -> ModelConfig:
@@ -162,7 +156,6 @@ def _describe(entry: dict[str, Any]) -> ReleasedModel:
         parameters=int(metadata["parameters"]),
         config=read_config(path),
         predictor_digest=entry.get("predictor_sha256"),
-        tinted=is_tinted(metadata),
     )
 
 

@@ -20,7 +20,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from hac_cli.conditioning import Conditioner
 from hac_cli.container.predictor import UNIT, Predictor
 from hac_cli.model.engine import load_weights
-from hac_cli.model.released import is_tinted, read_metadata
 from hac_cli.model.stream import EncoderStream
 from hac_cli.train import data
 
@@ -61,7 +60,7 @@ class BitNetwork(nn.Module):
 def encode_speakers(weights: Path, sources: list[Path], seed: int = 0) -> tuple[list[np.ndarray], int, list[Path]]:
     """Signs ``[frames, bits]`` (1, -1) of a stretch of each speaker, the bits of a token, and the files that can't be
     used: their speakers are left out."""
-    engine, tinted = load_weights(weights), is_tinted(read_metadata(weights))
+    engine = load_weights(weights)
     config, bits = engine.config, engine.config.bits_per_token
     rng = np.random.default_rng(seed)
     files: dict[str, list[Path]] = {}
@@ -77,7 +76,7 @@ def encode_speakers(weights: Path, sources: list[Path], seed: int = 0) -> tuple[
         except (soundfile.LibsndfileError, ValueError):
             skipped.append(path)
             continue
-        conditioner = Conditioner(1, config.hop_length, config.look_ahead, tinted=tinted)
+        conditioner = Conditioner(1, config.hop_length, config.look_ahead)
         stream = EncoderStream(engine)
         tokens = np.concatenate([stream.push(conditioner.whole(audio[None])), stream.flush()], 1)
         tokens = tokens[0, : len(audio) // config.hop_length]

@@ -42,7 +42,6 @@ def export(
         raise OutputError("there is no such folder; make it first", str(target.parent))
     model, state = checkpoint.load_average(source)
     story = {"steps": str(state["step"]), "hours": f"{state['elapsed'] / 3600:.2f}"} | state.get("about", {})
-    story["tinted"] = "yes"  # as its data were, see ``data.condition``
     if others:
         model = _averaged(fold(model), others)
         story["averaged_with"] = ", ".join(f"{share:g} of {path.stem}" for path, share in others)

@@ -65,7 +65,7 @@ def test_hac_comes_back_with_the_sizes_of_its_file(speech):
     assert coder.definition.keys() == {"model", "digest"}
 
 
-@pytest.mark.parametrize("model", ["v1", "v2-150"])  # without tints and with them
+@pytest.mark.parametrize("model", ["v1", "v2-150"])
 def test_unreleased_weights_code_as_the_release_does(speech, model):
     from hac_cli.model import released
 
