@@ -11,7 +11,11 @@
 #endif
 
 #if defined(__x86_64__) && defined(__linux__) && !defined(__clang__) /* which calls the function by another name */
+#if __GNUC__ >= 12
 #define FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else /* which knows no levels of the architecture */
+#define FOR_EACH_CPU __attribute__((target_clones("avx2", "default")))
+#endif
 #else
 #define FOR_EACH_CPU
 #endif
