@@ -6,6 +6,7 @@ name where there is one, and the command line prints ``hac: PATH: message``.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable
 from types import TracebackType
@@ -36,6 +37,38 @@ class SystemErrors:
     ) -> None:
         if isinstance(error, OSError) and (explained := self._explain(error)):
             raise explained from error
+
+
+def input_errors(path: str | None) -> SystemErrors:
+    """Around code that reads: InputErrors. A reader of the output that has gone away is no error of the input."""
+
+    def explained(error: OSError) -> InputError | None:
+        if isinstance(error, BrokenPipeError):
+            return None
+        if isinstance(error, FileNotFoundError):
+            return InputError("no such file; check the name", path)
+        if isinstance(error, IsADirectoryError):
+            return InputError("is a directory; name the files in it, or give it to hac batch", path)
+        return InputError(f"can't be read: {reason_of(error)}", path)
+
+    return SystemErrors(explained)
+
+
+def output_errors(path: str | None) -> SystemErrors:
+    """Around code that writes: OutputErrors; but for a reader that has gone away."""
+
+    def explained(error: OSError) -> OutputError | None:
+        if isinstance(error, BrokenPipeError):
+            return None
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return OutputError("the disk is full; make room and start again", path)
+        if isinstance(error, FileNotFoundError):
+            return OutputError("its folder does not exist; create it first", path)
+        if isinstance(error, IsADirectoryError):
+            return OutputError("is a directory; name a file in it", path)
+        return OutputError(f"can't be written: {reason_of(error)}", path)
+
+    return SystemErrors(explained)
 
 
 class HacError(Exception):

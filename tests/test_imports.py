@@ -36,7 +36,7 @@ ALLOWED = {
     "recorder": {"audio", "conditioning", "container", "model", "search"},
     "recordings": {"codec", "search", "predictors", "player", "recorder", "audio", "container", "model", "window"},
     "editing": {"audio", "container", "model", "predictors", "window"},
-    "eval": {"codec", "conditioning", "search", "recordings", "audio", "model.released", "model.engine"},
+    "eval": {"outputs", "codec", "conditioning", "search", "recordings", "audio", "model.released", "model.engine"},
     "train": {
         "outputs",
         "model",

@@ -10,22 +10,11 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from hac_cli.audio.cutoff import read_at
-from hac_cli.errors import InputError, OutputError, SystemErrors, UsageError, reason_of
+from hac_cli.errors import OutputError, UsageError, input_errors
 
 Source = str | os.PathLike[str] | BinaryIO
 
 _COPY_SIZE = 1 << 20
-
-
-def _input_errors(path: str | None) -> SystemErrors:
-    def explained(error: OSError) -> InputError:
-        if isinstance(error, FileNotFoundError):
-            return InputError("no such file", path)
-        if isinstance(error, IsADirectoryError):
-            return InputError("is a directory; name the files in it, or give it to hac batch", path)
-        return InputError(f"can't be read: {reason_of(error)}", path)
-
-    return SystemErrors(explained)
 
 
 def is_seekable(stream: object) -> bool:
@@ -53,7 +42,7 @@ class ByteSource:
         self.size: int | None = None
         if isinstance(source, str | os.PathLike):
             self.path: str | None = os.fspath(source)
-            self._errors = _input_errors(self.path)
+            self._errors = input_errors(self.path)
             with self._errors:
                 # unbuffered, so that libsndfile can go on with the same descriptor
                 self._stream: IO[bytes] = Path(self.path).open("rb", buffering=0)  # noqa: SIM115  closed by close()
@@ -61,7 +50,7 @@ class ByteSource:
                 self.size = status.st_size if stat.S_ISREG(status.st_mode) else None
         elif callable(getattr(source, "read", None)) and not isinstance(source, io.TextIOBase):
             self.path = None
-            self._errors = _input_errors(None)
+            self._errors = input_errors(None)
             self._stream = source
         else:
             raise UsageError(f"a source is a path or a stream of bytes, not {type(source).__name__}")

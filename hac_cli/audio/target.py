@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 from collections.abc import Iterator
@@ -12,28 +11,9 @@ from typing import BinaryIO
 
 from hac_cli import outputs
 from hac_cli.audio.source import make_blocking
-from hac_cli.errors import OutputError, SystemErrors, UsageError, reason_of
+from hac_cli.errors import UsageError, output_errors
 
 Target = str | os.PathLike[str] | BinaryIO
-
-
-def _output_errors(path: str | None) -> SystemErrors:
-    """As OutputError; but for a reader that has gone away, which is no error of the output's."""
-
-    def explained(error: OSError) -> OutputError | None:
-        return None if isinstance(error, BrokenPipeError) else OutputError(_explain(error), path)
-
-    return SystemErrors(explained)
-
-
-def _explain(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full; make room and start again"
-    if isinstance(error, FileNotFoundError):
-        return "the folder does not exist; create it first"
-    if isinstance(error, IsADirectoryError):
-        return "is a directory; name a file in it"
-    return f"can't be written: {reason_of(error)}"
 
 
 def refuse_same_file(source: object, target: object) -> None:
@@ -52,7 +32,7 @@ def whole(target: Target) -> Iterator[Target]:
     if path is None or path in outputs.unfinished or (Path(path).exists() and not outputs.has_a_name(path)):
         yield target
     else:
-        with _output_errors(path), outputs.replacing(path) as temporary:
+        with output_errors(path), outputs.replacing(path) as temporary:
             yield temporary
 
 
@@ -66,13 +46,13 @@ class ByteTarget:
     def __init__(self, target: Target) -> None:
         if isinstance(target, str | os.PathLike):
             self.path: str | None = os.fspath(target)
-            self._errors = _output_errors(self.path)
+            self._errors = output_errors(self.path)
             with self._errors:
                 self._stream: BinaryIO = Path(self.path).open("wb")  # noqa: SIM115  closed by close()
             self.seekable = self._stream.seekable()
         elif callable(getattr(target, "write", None)) and not isinstance(target, io.TextIOBase):
             self.path = None
-            self._errors = _output_errors(None)
+            self._errors = output_errors(None)
             self._stream = target
             make_blocking(target)
             self.seekable = False

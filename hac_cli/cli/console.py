@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from hac_cli import compiled
-from hac_cli.errors import HacError, OutputError, shown
+from hac_cli.errors import HacError, OutputError, output_errors, shown
 
 FILE = click.Path(readable=False)  # whoever opens it tells better what is wrong with it
 
@@ -38,12 +38,8 @@ class Console:
         """What a command was asked for, to stdout. Raises OutputError if it can't be written."""
         if sys.stdout is None:
             raise OutputError("is closed; give it a file or a pipe", "standard output")
-        try:
+        with output_errors("standard output"):
             click.echo(text)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(f"can't be written: {error.strerror}", "standard output") from error
 
     def say(self, text: str) -> None:
         """What is nice to know, in one line."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
 import os
 import stat
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hac_cli import outputs
-from hac_cli.errors import HacError, InputError, OutputError, UsageError, reason_of
+from hac_cli.errors import HacError, InputError, OutputError, UsageError, input_errors, output_errors
 
 _STANDARD = "-"
 _INPUT_NAMES = {_STANDARD: 0, "/dev/stdin": 0, "/dev/fd/0": 0}
@@ -170,24 +169,12 @@ def standard_input() -> BinaryIO:
 @contextlib.contextmanager
 def reading(source: str | None) -> Iterator[BinaryIO]:
     """The input as a stream. Raises InputError if it can't be opened, or if the system can't read on."""
-    try:
+    with input_errors(source or "standard input"):
         if source is None or source in _INPUT_NAMES:
             yield standard_input()
         else:
             with Path(source).open("rb") as stream:
                 yield stream
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise InputError(_explain_input(error), source or "standard input") from error
-
-
-def _explain_input(error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file; check the name"
-    if isinstance(error, IsADirectoryError):
-        return "is a directory; name the files in it; hac batch codes whole folders"
-    return f"can't be read: {reason_of(error)}"
 
 
 @contextlib.contextmanager
@@ -198,7 +185,7 @@ def writing(target: str | None, force: bool) -> Iterator[str | BinaryIO]:
     either complete or as it was before. Raises OutputError, also if a target has appeared meanwhile and ``force`` is
     off; the file then keeps a name of its own.
     """
-    try:
+    with output_errors(target or "standard output"):
         if target is None:
             if sys.stdout is None:
                 raise OutputError("is closed; name a file", "standard output")
@@ -211,10 +198,6 @@ def writing(target: str | None, force: bool) -> Iterator[str | BinaryIO]:
         else:
             with outputs.replacing(target, os.replace if force else _place) as temporary:
                 yield temporary
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(_explain_output(error), target or "standard output") from error
 
 
 def _is_stream(target: str) -> bool:
@@ -236,11 +219,3 @@ def _place(temporary: Path, final: Path) -> None:
         if number:
             raise OutputError(f"exists by now; what was to become it is {name.name}", str(final))
         return
-
-
-def _explain_output(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full; make room and start again"
-    if isinstance(error, FileNotFoundError):
-        return "its folder does not exist; create it first"
-    return f"can't be written: {reason_of(error)}"

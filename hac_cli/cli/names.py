@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hac_cli.cli import files
-from hac_cli.errors import InputError, UsageError, reason_of
+from hac_cli.errors import UsageError, input_errors
 
 
 @contextlib.contextmanager
@@ -20,23 +20,15 @@ def names_in(path: str, null: bool) -> Iterator[Iterator[str]]:
         yield _split(files.standard_input(), path, null)
         return
     with contextlib.ExitStack() as stack:
-        with _errors_of(path):
+        with input_errors(path):
             file = stack.enter_context(Path(path).open("rb"))
         yield _split(file, path, null)
-
-
-@contextlib.contextmanager
-def _errors_of(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"can't be read: {reason_of(error)}", path) from error
 
 
 def _split(file: Any, path: str, null: bool) -> Iterator[str]:
     lines = _split_at_zeros(file) if null else _lines(file)
     while True:
-        with _errors_of(path):
+        with input_errors(path):
             line = next(lines, None)
         if line is None:
             return

@@ -50,7 +50,8 @@ class Bench:
         about["codecs"] = [_about_codec(coder, delays[coder.name]) for coder in self.coders]
         digests = {clip.name: clip.digest for clip in found}
         kept = [row for row in old.rows if digests.get(row.clip) == row.digest and not row.error] if old else []
-        results = Results(about, kept, old.speed if old else [])
+        measured = old.speed if old and not any(line.get("error") for line in old.speed) else []
+        results = Results(about, kept, measured)
         journal = Journal(journal_path, results) if journal_path else None
         done = {(row.clip, row.codec) for row in kept}
         tasks = [

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli.audio import AudioReader, AudioWriter, RawFormat, Resampler
-from hac_cli.errors import HacError, InputError, reason_of
+from hac_cli.errors import HacError, InputError, input_errors, reason_of
 from hac_cli.eval import SAMPLE_RATE, ogg, workers
 from hac_cli.model import released
 
@@ -67,10 +67,8 @@ class HacCoder:
         best = {"best": True} if self.best else {}
         if self.weights is None:
             return {"model": self.model, "digest": released.find(self.model).digest[:16], **best}
-        try:
+        with input_errors(str(self.weights)):
             digest = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:16]
-        except OSError as error:
-            raise InputError(f"can't be read: {reason_of(error)}", str(self.weights)) from None
         return {"model": self.model, "weights": self.weights.name, "digest": digest, **best}
 
     @property

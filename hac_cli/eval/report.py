@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from hac_cli.errors import HacError, OutputError, reason_of
+from hac_cli import outputs
+from hac_cli.errors import HacError, output_errors
 from hac_cli.eval import SAMPLE_RATE, clips, plot, spectrogram
 from hac_cli.eval.coders import Coder, Samples
 from hac_cli.eval.delay import Delay
@@ -60,10 +61,8 @@ def write(
                  about=_about(results), quality=_quality(results), plots=_plots(results), speed=_speed(results),
                  clips="".join(_clip(results, name, players[name]) for name in names),
                  heard=f"{len(names)} of {len(results.run['clips'])}", problems=_problems(results))  # fmt: skip
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"can't be written: {reason_of(error)}", str(path)) from error
+    with output_errors(str(path)), outputs.replacing(str(path)) as unfinished:
+        Path(unfinished).write_text(page, encoding="utf-8")
 
 
 def worst_first(results: Results) -> list[str]:

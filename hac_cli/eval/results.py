@@ -6,13 +6,13 @@ The same lines are the journal of a run that goes on: a file that ends early is 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hac_cli.errors import InputError, OutputError, SystemErrors, reason_of
+from hac_cli import outputs
+from hac_cli.errors import InputError, output_errors
 from hac_cli.eval.statistics import Interval, mean_interval
 from hac_cli.eval.texts import read_text
 
@@ -104,8 +104,7 @@ class Results:
 
     def write(self, path: Path) -> None:
         """In the place of what was there, once it is complete. Raises OutputError."""
-        with _output_errors(path):
-            _replace(path, self.lines())
+        _replace(path, self.lines())
 
     def _means(self, codec: str) -> dict[str, Any]:
         rows = self.of_codec(codec)
@@ -125,7 +124,10 @@ def read(path: Path) -> Results:
         raise InputError(f"holds no results of hac bench in the schema {SCHEMA}", str(path))
     if missing := {"codecs", "metrics", "clips", "failed_clips"} - lines[0].keys():
         raise InputError(f"doesn't tell {min(missing)} of its run; measure again", str(path))
-    rows = [Row.from_dict(line) for line in lines if line["kind"] == "clip"]
+    try:
+        rows = [Row.from_dict(line) for line in lines if line["kind"] == "clip"]
+    except KeyError as error:
+        raise InputError(f"doesn't tell {error.args[0]} of a clip; measure again", str(path)) from None
     speed = [_bare(line) for line in lines if line["kind"] == "speed"]
     return Results(_bare(lines[0]), rows, speed)
 
@@ -136,25 +138,16 @@ class Journal:
     def __init__(self, path: Path, results: Results) -> None:
         """Begins with what ``results`` holds already. Raises OutputError."""
         self._path = path
-        with _output_errors(path):
-            _replace(path, [_line("run", results.run), *(_line("clip", row.as_dict()) for row in results.rows)])
+        _replace(path, [_line("run", results.run), *(_line("clip", row.as_dict()) for row in results.rows)])
 
     def add(self, row: Row) -> None:
-        with _output_errors(self._path), self._path.open("a", encoding="utf-8") as file:
+        with output_errors(str(self._path)), self._path.open("a", encoding="utf-8") as file:
             file.write(_line("clip", row.as_dict()) + "\n")
 
 
 def _replace(path: Path, lines: Iterable[str]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _output_errors(path: Path) -> SystemErrors:
-    return SystemErrors(lambda error: OutputError(f"can't be written: {reason_of(error)}", str(path)))
+    with output_errors(str(path)), outputs.replacing(str(path)) as partial:
+        Path(partial).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def _line(kind: str, values: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import errno
 import functools
@@ -18,8 +17,9 @@ import numpy as np
 import soundfile
 import soxr
 
+from hac_cli import outputs
 from hac_cli.audio.formats import RECORDINGS
-from hac_cli.errors import InputError, OutputError, UsageError
+from hac_cli.errors import InputError, UsageError, input_errors, output_errors
 from hac_cli.rumble import RumbleFilter
 from hac_cli.segments import SEGMENT_SAMPLES
 from hac_cli.tinters import Tinter
@@ -113,12 +113,10 @@ def list_files(source: Path) -> list[tuple[Path, str, str, float]]:
     if not source.exists():
         raise InputError("no such folder or manifest", str(source))
     manifest = source / "manifest.csv" if source.is_dir() else source
-    try:
+    with input_errors(str(source)):
         if manifest.is_file():
             return _rows(manifest)
         files = sorted(path for path in source.rglob("*") if path.suffix.lower() in RECORDINGS)
-    except OSError as error:
-        raise InputError(f"can't be read: {error.strerror}", str(source)) from None
     return [(path, "speech", path.parent.name, 1.0) for path in files]
 
 
@@ -221,15 +219,10 @@ def _conditioning() -> str:
 
 
 def _keep(audio: np.ndarray, entry: Path) -> None:
-    partial = entry.with_suffix(f".{os.getpid()}.npy")  # another process may be decoding the same
-    try:
+    with output_errors(str(entry.parent)):
         entry.parent.mkdir(parents=True, exist_ok=True)
-        np.save(partial, audio)
-        partial.replace(entry)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise OutputError(f"decoded audio can't be kept there: {error.strerror or error}", str(entry.parent)) from None
+        with outputs.replacing(str(entry)) as partial:  # another process may be decoding the same
+            np.save(partial, audio)
 
 
 def pseudonym(speaker: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from hac_cli.errors import OutputError
+from hac_cli.errors import output_errors
 
 
 class Journal:
@@ -39,11 +39,8 @@ class Journal:
         step = values["step"]
         rounded = {key: round(value, 5) if isinstance(value, float) else value for key, value in values.items()}
         path = self.folder / f"{name}.jsonl"
-        try:
-            with path.open("a") as file:
-                file.write(json.dumps(rounded) + "\n")
-        except OSError as error:
-            raise OutputError(f"can't be written: {error.strerror}", str(path)) from error
+        with output_errors(str(path)), path.open("a") as file:
+            file.write(json.dumps(rounded) + "\n")
         if self.board:
             for key, value in values.items():
                 if isinstance(value, (int, float)) and key != "step":

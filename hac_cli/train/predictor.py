@@ -1,4 +1,4 @@
-"""The predictor of a model's tokens, learned from speech: ``python -m hac_cli.train.predictor WEIGHTS OUT --data ...``.
+"""The predictor of a model's tokens, learned from speech.
 
 It ships beside the weights as ``NAME.predictor`` and makes ``.hac`` files smaller: see ``hac_cli.container.predictor``.
 Every speaker gives a stretch of speech, as it comes to the network; some are held out to measure on.
@@ -6,8 +6,7 @@ Every speaker gives a stretch of speech, as it comes to the network; some are he
 
 from __future__ import annotations
 
-import argparse
-import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +18,20 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from hac_cli.conditioning import Conditioner
 from hac_cli.container.predictor import UNIT, Predictor
+from hac_cli.errors import InputError
 from hac_cli.model.engine import load_weights
 from hac_cli.model.stream import EncoderStream
 from hac_cli.train import data
 
 SECONDS_PER_SPEAKER = 60
-FRAMES_PER_BLOCK = 300
+BLOCK_SECONDS = 4  # of files: a block knows nothing of the one before it
+LOOK_BACK, HIDDEN, EPOCHS = 4, 128, 8
 BATCH = 512
 LEARNING_RATE = 4e-3
 HELD_OUT_SHARE = 8  # one speaker in so many
+
+Blocks = list[np.ndarray]
+"""One speaker's signs ``[frames, bits]``, 1 or -1, block by block."""
 
 
 class BitNetwork(nn.Module):
@@ -57,12 +61,28 @@ class BitNetwork(nn.Module):
         )  # fmt: skip
 
 
-def encode_speakers(weights: Path, sources: list[Path], seed: int = 0) -> tuple[list[np.ndarray], int, list[Path]]:
-    """Signs ``[frames, bits]`` (1, -1) of a stretch of each speaker, the bits of a token, and the files that can't be
-    used: their speakers are left out."""
+def learn(weights: Path, sources: Sequence[Path]) -> tuple[bytes, str]:
+    """A predictor's file for these weights, from folders or manifests of speech, and what there is to say of it.
+
+    Raises ModelError for weights that can't be read, InputError for data that can't be used.
+    """
+    speakers, skipped = encode_speakers(weights, sources)
+    if len(speakers) < 2:
+        raise InputError("takes two speakers at least: one to learn from and one to measure by", str(sources[0]))
+    held_out = speakers[::HELD_OUT_SHARE]
+    rest = [blocks for index, blocks in enumerate(speakers) if index % HELD_OUT_SHARE]
+    file = train(rest, LOOK_BACK, HIDDEN, EPOCHS)
+    lines = [f"skipped, no audio that can be read: {path}" for path in skipped]
+    shares = f"to {share(file, rest):.4f} of raw, those held out {share(file, held_out):.4f}"
+    return file, "\n".join([*lines, f"{len(speakers)} speakers; {shares}"])
+
+
+def encode_speakers(weights: Path, sources: Sequence[Path]) -> tuple[list[Blocks], list[Path]]:
+    """A stretch of each speaker, and the files that can't be used: their speakers are left out."""
     engine = load_weights(weights)
     config, bits = engine.config, engine.config.bits_per_token
-    rng = np.random.default_rng(seed)
+    frames_per_block = round(BLOCK_SECONDS * config.frame_rate)
+    rng = np.random.default_rng(0)
     files: dict[str, list[Path]] = {}
     for source in sources:
         for path, kind, speaker, _ in data.list_files(source):
@@ -80,8 +100,9 @@ def encode_speakers(weights: Path, sources: list[Path], seed: int = 0) -> tuple[
         stream = EncoderStream(engine)
         tokens = np.concatenate([stream.push(conditioner.whole(audio[None])), stream.flush()], 1)
         tokens = tokens[0, : len(audio) // config.hop_length]
-        speakers.append(np.where(tokens >> np.arange(bits) & 1, 1, -1))
-    return speakers, bits, skipped
+        signs = np.where(tokens >> np.arange(bits) & 1, 1, -1)
+        speakers.append(np.split(signs, range(frames_per_block, len(signs), frames_per_block)))
+    return speakers, skipped
 
 
 def read_stretch(path: Path, rng: np.random.Generator) -> np.ndarray:
@@ -97,11 +118,6 @@ def read_stretch(path: Path, rng: np.random.Generator) -> np.ndarray:
         return soxr.resample(audio, file.samplerate, data.SAMPLE_RATE)
 
 
-def blocks(signs: np.ndarray) -> list[np.ndarray]:
-    """Signs ``[frames, bits]`` in pieces of a block's frames, the last one perhaps shorter."""
-    return np.split(signs, range(FRAMES_PER_BLOCK, len(signs), FRAMES_PER_BLOCK))
-
-
 def past(signs: Tensor, look_back: int) -> Tensor:
     """The frames before each of ``signs [..., frames, bits]``, the last one first: ``[..., frames, look_back * bits]``.
     Before the first there are zeros."""
@@ -110,19 +126,18 @@ def past(signs: Tensor, look_back: int) -> Tensor:
     return torch.cat([padded[..., look_back - lag :, :][..., :frames, :] for lag in range(1, look_back + 1)], -1)
 
 
-def with_past(speakers: list[np.ndarray], look_back: int) -> tuple[Tensor, Tensor]:
-    """What is known before each frame, ``[frames, look_back * bits]``, and its signs, ``[frames, bits]``. A block knows
-    nothing of the one before it."""
-    now = [torch.from_numpy(block).float() for signs in speakers for block in blocks(signs)]
+def with_past(speakers: list[Blocks], look_back: int) -> tuple[Tensor, Tensor]:
+    """What is known before each frame, ``[frames, look_back * bits]``, and its signs, ``[frames, bits]``."""
+    now = [torch.from_numpy(block).float() for blocks in speakers for block in blocks]
     return torch.cat([past(block, look_back) for block in now]), torch.cat(now)
 
 
-def train(speakers: list[np.ndarray], bits: int, look_back: int, hidden: int, epochs: int, seed: int = 0) -> bytes:
+def train(speakers: list[Blocks], look_back: int, hidden: int, epochs: int) -> bytes:
     """A predictor's file that is good at these signs."""
-    torch.manual_seed(seed)
-    network = BitNetwork(bits, look_back, hidden)
-    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-3)
+    torch.manual_seed(0)
     before, signs = with_past(speakers, look_back)
+    network = BitNetwork(signs.shape[1], look_back, hidden)
+    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-3)
     steps = epochs * (len(signs) // BATCH)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.01, steps)
     for _ in range(epochs):
@@ -136,36 +151,13 @@ def train(speakers: list[np.ndarray], bits: int, look_back: int, hidden: int, ep
     return network.to_bytes()
 
 
-def share(file: bytes, speakers: list[np.ndarray]) -> float:
+def share(file: bytes, speakers: list[Blocks]) -> float:
     """Coded size of these signs by their raw size, by the integers themselves; without a block's rounding to bytes."""
     predictor = Predictor.from_bytes(file)
     bits = coded = 0.0
-    for signs in speakers:
-        for block in blocks(signs):
+    for blocks in speakers:
+        for block in blocks:
             ones = predictor.predict(block.astype(np.int64)) / 65536
             coded -= np.log2(np.where(block > 0, ones, 1 - ones)).sum()
             bits += block.size
     return coded / bits
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("weights", type=Path)
-    parser.add_argument("target", type=Path)
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders or manifests of speech")
-    parser.add_argument("--look-back", type=int, default=4, help="frames before the one that is coded")
-    parser.add_argument("--hidden", type=int, default=128, help="hidden units")
-    parser.add_argument("--epochs", type=int, default=8)
-    arguments = parser.parse_args()
-    speakers, bits, skipped = encode_speakers(arguments.weights, arguments.data)
-    held_out = speakers[::HELD_OUT_SHARE]
-    rest = [signs for index, signs in enumerate(speakers) if index % HELD_OUT_SHARE]
-    file = train(rest, bits, arguments.look_back, arguments.hidden, arguments.epochs)
-    arguments.target.write_bytes(file)
-    print("".join(f"skipped, no audio that can be read: {path}\n" for path in skipped), end="")
-    print(f"{len(speakers)} speakers; to {share(file, rest):.4f} of raw, those held out {share(file, held_out):.4f}")
-    print(hashlib.sha256(file).hexdigest())
-
-
-if __name__ == "__main__":
-    main()

@@ -98,7 +98,7 @@ def failing(path: Path) -> InputError:
 
 
 def test_missing_file_and_directory(tmp_path: Path) -> None:
-    assert failing(tmp_path / "none.wav").message == "no such file"
+    assert failing(tmp_path / "none.wav").message == "no such file; check the name"
     assert "is a directory" in failing(tmp_path).message
     (tmp_path / "file").write_bytes(b"x")
     assert "can't be read" in failing(tmp_path / "file" / "a.wav").message

@@ -157,6 +157,43 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_results(call, made, tmp_path
     assert names(tmp_path) == ["results.json"]
 
 
+def test_a_speed_that_could_not_be_measured_is_measured_again(call, folder):
+    (folder / "clips").mkdir()
+    shutil.copy(SPEECH, folder / "clips")
+    arguments = (
+        "bench",
+        "clips",
+        "--codecs",
+        write_codecs(folder, 15),
+        "--only",
+        "my bad: fails",
+        "--results",
+        "a.json",
+    )
+    assert call(*arguments)[0] == 1
+    assert all(line["error"] for line in speeds(folder / "a.json"))
+    codecs = (folder / "codecs-15.toml").read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in (folder / "a.json").read_text(encoding="utf-8").splitlines()]
+    mended = codecs.replace("false {in} {out}", "cp {in} {out}")
+    write_codecs(folder, 15).write_text(mended, encoding="utf-8")
+    lines[0]["codecs"][0]["definition"]["encode"] = "cp {in} {out}"
+    (folder / "a.json").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    assert call(*arguments, "--resume")[0] == 0
+    assert not any(line["error"] for line in speeds(folder / "a.json"))
+
+
+def speeds(path: Path) -> list[dict]:
+    lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line["kind"] == "speed"]
+
+
+def test_results_that_lack_something_are_refused(call, made, tmp_path):
+    lines = made.results.read_text(encoding="utf-8").replace('"digest":', '"digestion":')
+    (tmp_path / "other.json").write_text(lines, encoding="utf-8")
+    code, _, err = call("bench", "--compare", made.results, tmp_path / "other.json")
+    assert code == 3 and "doesn't tell digest of a clip; measure again" in err
+
+
 def test_other_settings_do_not_mix(call, made, tmp_path):
     other = write_codecs(tmp_path, 127)
     results = tmp_path / "results.json"
@@ -222,7 +259,7 @@ def test_compare_guards_a_release(call, made, tmp_path):
         (["broken", "--csv", "--json"], 2, "can't both"),
         (["broken", "--html", "no/page.html"], 4, "folder does not exist"),
         (["broken", "--compare", "a", "b"], 2, "no folder"),
-        (["--compare", "a", "b"], 3, "can't be read"),
+        (["--compare", "a", "b"], 3, "no such file"),
     ],
 )
 def test_what_makes_no_sense(call, folder, arguments, code, said):

@@ -202,7 +202,7 @@ def test_what_was_there_stays_when_coding_fails(tmp_path):
         hac_cli.compress(tmp_path / "talk.raw", tmp_path / "talk.hac", raw="24000:1:f32")
     with pytest.raises(HacError, match=r"not a \.hac file"):
         hac_cli.decompress(tmp_path / "talk.raw", tmp_path / "talk.hac", format="wav")
-    with pytest.raises(OutputError, match="the folder does not exist") as refusal:
+    with pytest.raises(OutputError, match="its folder does not exist") as refusal:
         hac_cli.compress(recording(400), tmp_path / "nowhere" / "talk.hac")
     assert refusal.value.path == str(tmp_path / "nowhere" / "talk.hac")
     assert (tmp_path / "talk.hac").read_bytes() == b"old"

@@ -89,7 +89,7 @@ def test_a_machine_at_its_limits_is_no_fault_of_a_file(error, folder, tmp_path, 
 
 def test_a_cache_that_cannot_be_written_is_no_fault_of_a_file(folder, tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
-    with pytest.raises(OutputError, match="can't be kept there"):
+    with pytest.raises(OutputError, match="can't be written"):
         data.load([data.Source(folder)], tmp_path / "cache" / "deeper")
 
 
