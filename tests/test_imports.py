@@ -20,7 +20,7 @@ ALLOWED = {
     "container": {"compiled"},
     "audio": {"outputs"},
     "model": {"compiled"},
-    "losses": {"model.config"},
+    "losses": {"model.config", "model.parallel"},
     "search": {"model", "losses"},
     "segments": set(),
     "levels": {"container", "segments"},
@@ -48,6 +48,7 @@ ALLOWED = {
         "tinters",
         "container",
         "eval.metrics",
+        "eval.spectrogram",
     },
     "batch": {"outputs", "codec", "recordings", "predictors", "audio", "container", "model.released"},
     "cli": {

@@ -78,7 +78,7 @@ def bench(console: Console, /, folder: Path | None, compare: tuple[Path, Path] |
 
 def _measure(console: Console, folder: Path, options: dict[str, Any]) -> Results:
     from hac_cli.eval import judges, machine, metrics, report, results, speed
-    from hac_cli.eval.bench import Bench, available
+    from hac_cli.eval.bench import Bench
 
     results_path, html_path = options["results_path"], options["html_path"]
     _refuse_overwriting(results_path, options["force"] or options["resume"], "go on with it with --resume, or ")
@@ -86,7 +86,7 @@ def _measure(console: Console, folder: Path, options: dict[str, Any]) -> Results
     if options["resume"] and not results_path:
         raise UsageError("--resume goes on with a results file; name it with --results")
     coders, missing_coders = _choose_coders(options)
-    chosen, missing_metrics = available([*metrics.STANDARD, *judges.on_request(options["extra_metrics"])])
+    chosen, missing_metrics = metrics.available([*metrics.STANDARD, *judges.on_request(options["extra_metrics"])])
     plan = Bench(folder, coders, chosen, missing_coders | missing_metrics, options["jobs"] or machine.cores())
     old = results.read(results_path) if options["resume"] and results_path.exists() else None
     with _progress(console, options["as_json"]) as progress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,17 +117,6 @@ class Task:
     def failed(self, error: Exception) -> Row:
         reason = error.message if isinstance(error, HacError) else f"unexpected {type(error).__name__}: {error}"
         return Row(self.coder.name, self.clip.name, self.clip.digest, self.clip.seconds, error=reason)
-
-
-def available(chosen: Sequence[Metric]) -> tuple[list[Metric], dict[str, str]]:
-    """The metrics that can be measured here, and how to get each of the others."""
-    there, missing = [], {}
-    for metric in chosen:
-        if metric.package is None or importlib.util.find_spec(metric.package):
-            there.append(metric)
-        else:
-            missing[metric.label] = f"pip install 'hac-cli[{metric.extra}]'"
-    return there, missing
 
 
 def _correlate(task: Task) -> Correlations:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,6 +127,17 @@ def _mel_filters() -> Signal:
 def _refuse_silence(signal: Signal, reason: str = "silent") -> None:
     if not len(signal) or np.square(signal).mean() < _SILENCE:
         raise MetricRefused(reason)
+
+
+def available(chosen: Sequence[Metric]) -> tuple[list[Metric], dict[str, str]]:
+    """The metrics that can be measured here, and how to get each of the others."""
+    there, missing = [], {}
+    for metric in chosen:
+        if metric.package is None or importlib.util.find_spec(metric.package):
+            there.append(metric)
+        else:
+            missing[metric.label] = f"pip install 'hac-cli[{metric.extra}]'"
+    return there, missing
 
 
 STANDARD = (

@@ -17,14 +17,20 @@ _ANCHORS = np.array([(0, 0, 4), (28, 16, 68), (79, 18, 123), (129, 37, 129), (18
                      (251, 135, 97), (254, 194, 135), (252, 253, 191)])  # fmt: skip
 
 
-def png(signal: Signal) -> bytes:
-    """``[samples]`` at 24 kHz as a picture of ``WIDTH`` x ``HEIGHT``: time to the right, 0 to 12 kHz upwards."""
+def png(*signals: Signal) -> bytes:
+    """Signals ``[samples]`` at 24 kHz as pictures of ``WIDTH`` x ``HEIGHT``, one above the other: time to the right,
+    0 to 12 kHz upwards."""
+    return _encode(np.concatenate([_pixels(signal) for signal in signals]))
+
+
+def _pixels(signal: Signal) -> np.ndarray:
+    """Palette indices ``[HEIGHT, WIDTH]``."""
     padded = np.pad(signal, (0, max(0, _WINDOW - len(signal))))
     hop = max(1, (len(padded) - _WINDOW) // WIDTH)
     steps = magnitudes(padded, _WINDOW, hop) * (4 / _WINDOW)  # a sine of full scale has 1
     columns = np.linspace(0, len(steps) - 1, WIDTH).round().astype(int)
     decibels = 20 * np.log10(np.maximum(steps[columns, :HEIGHT], 1e-9)).T[::-1]
-    return _encode((np.clip(1 + (decibels - _TOP) / _RANGE, 0, 1) * 255).astype(np.uint8))
+    return (np.clip(1 + (decibels - _TOP) / _RANGE, 0, 1) * 255).astype(np.uint8)
 
 
 def _encode(pixels: np.ndarray) -> bytes:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +10,14 @@ import numpy as np
 import soundfile
 import torch
 
-from hac_cli.eval import metrics
+from hac_cli.eval import spectrogram
+from hac_cli.eval.metrics import STANDARD, Metric, MetricRefused, available, level_change
+from hac_cli.losses.bits import bit_entropy
 from hac_cli.model.network import Codec
-from hac_cli.model.quantizer import bit_entropy
 from hac_cli.train.data import SAMPLE_RATE, Clip, Corpus
 from hac_cli.train.recipe import EvaluationSettings
 
-Metric = Callable[[np.ndarray, np.ndarray], float]
-METRICS: dict[str, tuple[str | None, Metric]] = {
-    "si_sdr": (None, metrics.si_sdr),
-    "level_db": (None, metrics.level_change),
-    "pesq_wb": ("pesq", lambda x, y: metrics.pesq(x, y, "wb")),
-    "pesq_nb": ("pesq", lambda x, y: metrics.pesq(x, y, "nb")),
-    "stoi": ("pystoi", lambda x, y: metrics.stoi(x, y)),
-}
-"""Each with the package that it needs."""
-
-
-def installed(package: str | None) -> bool:
-    return package is None or importlib.util.find_spec(package) is not None
+METRICS = (*STANDARD, Metric("level_db", "level", level_change, 1, 0.1))
 
 
 def pick(held_out: Corpus, settings: EvaluationSettings) -> np.ndarray:
@@ -50,9 +37,10 @@ class Evaluation:
 
     def __init__(self, clips: np.ndarray, folder: Path, samples: int) -> None:
         self.clips, self.folder, self.samples = clips, folder, min(samples, len(clips))
-        self.missing = sorted({package for package, _ in METRICS.values() if package and not installed(package)})
+        self.metrics, self.missing = available(METRICS)
         if self.samples:
             (folder / "audio").mkdir(parents=True, exist_ok=True)
+            (folder / "pictures").mkdir(exist_ok=True)
         for index in range(self.samples):
             soundfile.write(folder / "audio" / f"{index}-original.wav", clips[index], SAMPLE_RATE)
 
@@ -66,12 +54,11 @@ class Evaluation:
         decoded, reference = output[:, delay:].float().cpu().numpy(), self.clips[:, : whole - delay]
         found: dict[str, Any] = {}
         unscored = 0
-        for name, (package, metric) in METRICS.items():
-            if installed(package):
-                scores = [_score(metric, x, y) for x, y in zip(reference, decoded, strict=True)]
-                kept = [score for score in scores if math.isfinite(score)]
-                unscored += len(scores) - len(kept)
-                found[name] = float(np.mean(kept)) if kept else None
+        for metric in self.metrics:
+            scores = [_score(metric, x, y) for x, y in zip(reference, decoded, strict=True)]
+            kept = [score for score in scores if math.isfinite(score)]
+            unscored += len(scores) - len(kept)
+            found[metric.key] = float(np.mean(kept)) if kept else None
         entropy = bit_entropy(latents)
         for index in range(self.samples):
             self._keep(index, step, reference[index], decoded[index])
@@ -81,24 +68,11 @@ class Evaluation:
     def _keep(self, index: int, step: int, reference: np.ndarray, decoded: np.ndarray) -> None:
         name = f"{index}-{step:07d}"
         soundfile.write(self.folder / "audio" / f"{name}.wav", np.clip(decoded, -1, 1), SAMPLE_RATE)
-        if installed("PIL"):
-            from PIL import Image
-
-            (self.folder / "pictures").mkdir(exist_ok=True)
-            picture = np.concatenate([spectrogram(reference), spectrogram(decoded)])
-            Image.fromarray(picture).save(self.folder / "pictures" / f"{name}.png")
+        (self.folder / "pictures" / f"{name}.png").write_bytes(spectrogram.png(reference, decoded))
 
 
 def _score(metric: Metric, reference: np.ndarray, decoded: np.ndarray) -> float:
     try:
-        return metric(reference, decoded)
-    except metrics.MetricRefused:
+        return metric.measure(reference, decoded)
+    except MetricRefused:
         return math.nan
-
-
-def spectrogram(signal: np.ndarray, window: int = 1024) -> np.ndarray:
-    """A grey picture ``[bins, steps]`` uint8, low frequencies below; white is -10 dBFS, black -90."""
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(signal, window // 2), window)[:: window // 4]
-    magnitude = np.abs(np.fft.rfft(frames * np.hanning(window))) * 4 / window
-    decibels = 20 * np.log10(magnitude + 1e-9)
-    return np.ascontiguousarray(np.clip((decibels + 90) / 80 * 255, 0, 255).astype(np.uint8).T[::-1])

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from hac_cli.errors import HacError, ModelError, UsageError
 from hac_cli.losses.balancer import Balancer
+from hac_cli.losses.bits import bit_entropy, disagreement
 from hac_cli.losses.spectral import normalize_level
 from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
 from hac_cli.model.network import Codec
 from hac_cli.model.parallel import average_, shared_mean
-from hac_cli.model.quantizer import bit_entropy, disagreement
 from hac_cli.train import precision
 from hac_cli.train.adversary import Adversary
 from hac_cli.train.checkpoint import restore

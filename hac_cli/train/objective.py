@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from hac_cli.losses.bits import commitment, entropy_gap
 from hac_cli.losses.coherence import CoherenceLoss
 from hac_cli.losses.colour import ColourLoss
 from hac_cli.losses.envelope import EnvelopeLoss
@@ -15,7 +16,6 @@ from hac_cli.losses.lines import LinesLoss
 from hac_cli.losses.loudness import LoudnessLoss
 from hac_cli.losses.spectral import SpectralLoss, waveform_loss
 from hac_cli.losses.whisper import WhisperLoss, find_checkpoint, load_encoder
-from hac_cli.model.quantizer import commitment, entropy_gap
 from hac_cli.train.recipe import Recipe
 
 Terms = dict[str, Tensor]

@@ -125,5 +125,5 @@ def _report(corpus: data.Corpus, crops: Crops, trainer: Trainer) -> str:
     if trainer.evaluation is None:
         lines.append("no evaluation: " + ("off" if not trainer.recipe.evaluation.minutes else "no held-out speakers"))
     elif trainer.evaluation.missing:
-        lines.append(f"not evaluated without: {', '.join(trainer.evaluation.missing)}")
+        lines += [f"not evaluated: {metric}; {how}" for metric, how in trainer.evaluation.missing.items()]
     return "\n".join(lines)

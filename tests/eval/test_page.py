@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from hac_cli.eval import baselines, metrics, report, spectrogram
-from hac_cli.eval.bench import Bench, available
+from hac_cli.eval.bench import Bench
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ def page_path(tmp_path_factory, speech, coarse):
         for name, mask, more in (("HAC <b>", 63, ""), ("fine", 15, "sample_rate = 16000\n"))
     ), encoding="utf-8")  # fmt: skip
     coders = baselines.read(toml, 60)
-    chosen, missing = available(metrics.STANDARD)
+    chosen, missing = metrics.available(metrics.STANDARD)
     results = Bench(clips, coders, chosen, missing | {"Codec9": "apt install codec9"}, 1).run(None, None, quiet)
     assert not results.failures
     report.write(root / "page.html", results, clips, coders, 1, 1, quiet)

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from hac_cli.errors import ModelError
+from hac_cli.losses.bits import bit_entropy, commitment, entropy_gap
 from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
 from hac_cli.model.network import Codec
-from hac_cli.model.quantizer import binarize, bit_entropy, commitment, entropy_gap, on_sphere, to_signs, to_tokens
+from hac_cli.model.quantizer import binarize, on_sphere, to_signs, to_tokens
 from hac_cli.model.release import fold, load_file_release, save_release, unfold
 from hac_cli.model.scaling import FeatureScale
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hac_cli.model.quantizer import disagreement
+from hac_cli.losses.bits import disagreement
 from hac_cli.train.feedback import STRENGTH, Feedback
 
 RATE = 24_000

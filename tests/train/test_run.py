@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import shutil
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from tiny_training import ADVERSARIAL, RECIPE, TINY, TINY_RECIPE, make_trainer
 import hac_cli
 from hac_cli.errors import HacError, ModelError, OutputError, UsageError
 from hac_cli.train import checkpoint, data
-from hac_cli.train.evaluation import Evaluation, pick, spectrogram
+from hac_cli.train.evaluation import Evaluation, pick
 from hac_cli.train.release import export
 
 
@@ -214,8 +213,8 @@ def test_evaluation_scores_keeps_samples_and_draws_them(corpus, tmp_path):
     assert scores["step"] == 6 and len(scores["bit_entropy"]) == 18 and 0 <= scores["least_bit"] <= scores["bits"] <= 1
     assert scores["si_sdr"] < 30
     assert {path.name for path in (tmp_path / "audio").iterdir()} == {"0-original.wav", "0-0000006.wav"}
-    pictures = ["0-0000006.png"] if find_spec("PIL") else []
-    assert [path.name for path in tmp_path.glob("pictures/*")] == pictures
+    (picture,) = (tmp_path / "pictures").iterdir()
+    assert picture.name == "0-0000006.png" and picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_evaluation_knows_a_perfect_codec(tmp_path):
@@ -230,12 +229,6 @@ def test_evaluation_knows_a_perfect_codec(tmp_path):
     assert scores["si_sdr"] > 60 and scores["level_db"] == 0 and scores["unscored"] == 0
     assert scores.get("pesq_wb", 4.6) > 4.5 and scores.get("stoi", 1) > 0.99
     assert Evaluation(np.zeros((1, 24_000), np.float32), tmp_path, 0)(Perfect(1, 1), 0)["unscored"] > 0
-
-
-def test_a_picture_shows_a_tone_where_it_is():
-    picture = spectrogram(0.1 * np.sin(np.arange(24_000) * 2 * np.pi * 3000 / 24_000))
-    assert picture.dtype == np.uint8 and picture.shape[0] == 513
-    assert 512 - picture[:, 40].argmax() == 3000 * 1024 // 24_000
 
 
 def test_checkpoints_of_another_shape_or_kind_are_refused(corpus, tmp_path):
