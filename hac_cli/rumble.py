@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hac_cli import biquads
+from hac_cli.container import CODEC_SAMPLE_RATE as RATE
 
 Samples = NDArray[np.float32]
 
-RATE = 24_000
 STEP = 80  # samples to one at 300 Hz
 CUTOFF = 60.0  # Hz: 6 dB; nothing from 77 Hz on, and at 43 Hz 40 dB
 SPAN, TAPS = 7, 31  # steps that a sample at 300 Hz is heard in, and samples there that the low-pass takes

@@ -40,10 +40,10 @@ BETAS = (0.5, 0.9)
 class Listener(nn.Module):
     """What is minimized: the losses of training without discriminators, weighted on held-out speakers."""
 
-    def __init__(self, sample_rate: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.spectral = SpectralLoss(sample_rate=sample_rate, linear_weight=0.5, log_floor=0.001)
-        self.envelope, self.loudness = EnvelopeLoss(sample_rate), LoudnessLoss(sample_rate)
+        self.spectral = SpectralLoss(linear=0.5, log_floor=0.001)
+        self.envelope, self.loudness = EnvelopeLoss(), LoudnessLoss()
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Distance of signals ``[1, T]``."""
@@ -83,7 +83,7 @@ class SearchingStream:
         self.threads = threads
         self.network, self.config = network.requires_grad_(False), network.config
         self.device = network.input_scale.scale.device
-        self.listener = Listener(self.config.sample_rate).to(self.device)
+        self.listener = Listener().to(self.device)
         self.window, self.ahead = (round(t * self.config.frame_rate) for t in (WINDOW, AHEAD))
         self.pending = np.zeros((channels, 0), np.float32)
         self.samples = self.frames = 0

@@ -2,5 +2,7 @@
 
 from __future__ import annotations
 
-SAMPLE_RATE = 24_000
+from hac_cli.container import CODEC_SAMPLE_RATE
+
+SAMPLE_RATE = CODEC_SAMPLE_RATE
 """Every codec gets its clips, and is judged, at this rate in Hz, whatever it works with inside."""

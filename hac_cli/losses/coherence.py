@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from hac_cli.container import CODEC_SAMPLE_RATE
 from hac_cli.losses.spectrum import spectrum
 
 WINDOW = 2048  # 85 ms at 24 kHz
@@ -24,9 +25,9 @@ class CoherenceLoss(nn.Module):
     taper: Tensor
     share: Tensor
 
-    def __init__(self, sample_rate: int = 24_000) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        hertz = torch.linspace(0, sample_rate / 2, WINDOW // 2 + 1)
+        hertz = torch.linspace(0, CODEC_SAMPLE_RATE / 2, WINDOW // 2 + 1)
         self.register_buffer("taper", torch.hann_window(WINDOW), persistent=False)
         # Butterworth's power response of second order
         self.register_buffer("share", 1 / (1 + (hertz / CORNER) ** 4), persistent=False)

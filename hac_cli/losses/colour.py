@@ -26,10 +26,10 @@ class ColourLoss(nn.Module):
     taper: Tensor
     bands: Tensor
 
-    def __init__(self, sample_rate: int = 24_000) -> None:
+    def __init__(self) -> None:
         super().__init__()
         taper = torch.hann_window(WINDOW)
-        filters = mel_filters(WINDOW // 2 + 1, BANDS, sample_rate) / taper.square().sum()
+        filters = mel_filters(WINDOW // 2 + 1, BANDS) / taper.square().sum()
         self.register_buffer("taper", taper, persistent=False)
         self.register_buffer("bands", filters.repeat_interleave(2, 0), persistent=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from hac_cli.container import CODEC_SAMPLE_RATE
 from hac_cli.losses.spectrum import squares
 
 WINDOW = 640  # 27 ms at 24 kHz
@@ -15,9 +16,9 @@ FLOOR = 0.2  # power in a band, where a full one has about 1000: what is quieter
 SILENCE = 1e-2  # a segment with this much less power than the clip's loudest is as good as silent
 
 
-def third_octaves(bins: int, sample_rate: int) -> Tensor:
+def third_octaves(bins: int) -> Tensor:
     """Which bins ``[bins]`` belong to each of 15 third-octave bands from 150 Hz on: 0 and 1 ``[bins, bands]``."""
-    hertz = torch.linspace(0, sample_rate / 2, bins, dtype=torch.float64)[:, None]
+    hertz = torch.linspace(0, CODEC_SAMPLE_RATE / 2, bins, dtype=torch.float64)[:, None]
     center = 150 * 2 ** (torch.arange(BANDS, dtype=torch.float64) / 3)
     return ((hertz >= center * 2 ** (-1 / 6)) & (hertz < center * 2 ** (1 / 6))).float()
 
@@ -30,9 +31,9 @@ class EnvelopeLoss(nn.Module):
     taper: Tensor
     bands: Tensor
 
-    def __init__(self, sample_rate: int = 24_000) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        bands = third_octaves(WINDOW // 2 + 1, sample_rate)
+        bands = third_octaves(WINDOW // 2 + 1)
         self.register_buffer("taper", torch.hann_window(WINDOW), persistent=False)
         self.register_buffer("bands", bands.repeat_interleave(2, 0), persistent=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from hac_cli.container import CODEC_SAMPLE_RATE
 from hac_cli.losses.spectrum import spectrum
 
 WINDOW = 1600  # 67 ms at 24 kHz, a hiss; bins of 15 Hz
@@ -25,10 +26,10 @@ class LinesLoss(nn.Module):
     taper: Tensor
     bins: Tensor
 
-    def __init__(self, sample_rate: int = 24_000) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        spacing = RATE * WINDOW / sample_rate
-        lines = torch.arange(LOWEST / RATE, sample_rate / 2 / RATE) * spacing
+        spacing = RATE * WINDOW / CODEC_SAMPLE_RATE
+        lines = torch.arange(LOWEST / RATE, CODEC_SAMPLE_RATE / 2 / RATE) * spacing
         bins = lines.round().long()[:, None] + torch.tensor((0, *NEIGHBOURS))
         self.register_buffer("taper", torch.hann_window(WINDOW), persistent=False)
         self.register_buffer("bins", bins, persistent=False)

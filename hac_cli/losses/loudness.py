@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from hac_cli.container import CODEC_SAMPLE_RATE
 from hac_cli.losses.spectrum import squares
 
 WINDOW_SECONDS = 0.032
@@ -24,9 +25,9 @@ def bark(hertz: Tensor) -> Tensor:
     return 7 * torch.asinh(hertz / 650)
 
 
-def bark_bands(bins: int, sample_rate: int) -> Tensor:
+def bark_bands(bins: int) -> Tensor:
     """Share of each of ``bins`` in each band of 0.45 Bark ``[bins, bands]``; what lies above the last is lost."""
-    width = sample_rate / 2 / (bins - 1)
+    width = CODEC_SAMPLE_RATE / 2 / (bins - 1)
     center = torch.arange(bins, dtype=torch.float64) * width
     low, high = bark((center - width / 2).clamp_min(0))[:, None], bark(center + width / 2)[:, None]
     edge = BARK_WIDTH * torch.arange(BANDS + 1, dtype=torch.float64)
@@ -66,12 +67,12 @@ class LoudnessLoss(nn.Module):
     bands: Tensor
     threshold: Tensor
 
-    def __init__(self, sample_rate: int = 24_000) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.window = round(WINDOW_SECONDS * sample_rate)
+        self.window = round(WINDOW_SECONDS * CODEC_SAMPLE_RATE)
         taper = torch.hann_window(self.window)
         one_sided = 2 * 10 ** (SPEECH_LEVEL / 10) / (self.window * taper.square().sum())
-        bands = bark_bands(self.window // 2 + 1, sample_rate) * one_sided
+        bands = bark_bands(self.window // 2 + 1) * one_sided
         self.register_buffer("taper", taper, persistent=False)
         self.register_buffer("bands", bands.repeat_interleave(2, 0), persistent=False)
         self.register_buffer("threshold", hearing_threshold(), persistent=False)

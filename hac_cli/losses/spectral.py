@@ -8,22 +8,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hac_cli.container import CODEC_SAMPLE_RATE
 from hac_cli.losses.spectrum import squares
 
 TINY = 1e-16
 LEVEL_FLOOR = 0.05  # -26 dBFS: a quieter target is not lifted to full level, or quiet clips would rule every batch
 
 
-def mel_filters(bins: int, mels: int, sample_rate: int) -> Tensor:
+def mel_filters(bins: int, mels: int) -> Tensor:
     """Triangular filters ``[bins, mels]`` on the mel scale 2595·log10(1 + f/700) (O'Shaughnessy, 1987), each of
     unit sum, so that a filter gives the mean power in its band."""
 
     def to_mel(hertz: float) -> float:
         return 2595 * math.log10(1 + hertz / 700)
 
-    edges = torch.linspace(0, to_mel(sample_rate / 2), mels + 2, dtype=torch.float64)
+    edges = torch.linspace(0, to_mel(CODEC_SAMPLE_RATE / 2), mels + 2, dtype=torch.float64)
     edges = 700 * (10 ** (edges / 2595) - 1)
-    hertz = torch.linspace(0, sample_rate / 2, bins, dtype=torch.float64)[:, None]
+    hertz = torch.linspace(0, CODEC_SAMPLE_RATE / 2, bins, dtype=torch.float64)[:, None]
     rise = (hertz - edges[:-2]) / (edges[1:-1] - edges[:-2])
     fall = (edges[2:] - hertz) / (edges[2:] - edges[1:-1])
     filters = torch.minimum(rise, fall).clamp_min(0)
@@ -45,17 +46,16 @@ class SpectralLoss(nn.Module):
         self,
         windows: tuple[int, ...] = (128, 256, 512, 1024, 2048),
         mels: tuple[int, ...] = (12, 24, 48, 80, 120),
-        sample_rate: int = 24_000,
-        linear_weight: float = 1.0,
+        linear: float = 1.0,
         log_floor: float = 0.02,
     ) -> None:
         super().__init__()
-        self.windows, self.linear_weight, self.log_floor = windows, linear_weight, log_floor
+        self.windows, self.linear, self.log_floor = windows, linear, log_floor
         self.mels = dict(zip(windows, mels or [0] * len(windows), strict=True))
         for window in windows:
             self.register_buffer(f"window{window}", torch.hann_window(window), persistent=False)
             if self.mels[window]:
-                filters = mel_filters(window // 2 + 1, self.mels[window], sample_rate)
+                filters = mel_filters(window // 2 + 1, self.mels[window])
                 # each row twice: one product sums the two parts of a bin and the bins of a band
                 self.register_buffer(f"bands{window}", filters.repeat_interleave(2, 0), persistent=False)
 
@@ -79,7 +79,7 @@ class SpectralLoss(nn.Module):
             log = ((y + floor).log() - (x + floor).log()).abs().mean()
             squares = (y - x).square().mean((1, 2)) + TINY  # a gradient at 0
             linear = squares.sqrt() / x.square().mean((1, 2)).sqrt().clamp_min(usual)
-            total = total + log + self.linear_weight * linear.mean()
+            total = total + log + self.linear * linear.mean()
         return total / len(self.windows)
 
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hac_cli.container import CODEC_SAMPLE_RATE
 from hac_cli.errors import ModelError
 from hac_cli.losses.ctranslate2 import read_arrays
 from hac_cli.losses.resample import Resample
@@ -152,11 +153,11 @@ def name_in_file(name: str) -> str:
 class WhisperLoss(nn.Module):
     """Mean over the encoder's layers of the features' distance, relative to the target's deviation over time."""
 
-    def __init__(self, encoder: WhisperEncoder, sample_rate: int = 24_000) -> None:
+    def __init__(self, encoder: WhisperEncoder) -> None:
         super().__init__()
         self.encoder = encoder
         self.log_mel = LogMel(encoder.mels)
-        self.resample = Resample(sample_rate, SAMPLE_RATE)
+        self.resample = Resample(CODEC_SAMPLE_RATE, SAMPLE_RATE)
 
     def features(self, signal: Tensor) -> list[Tensor]:
         return self.encoder(self.log_mel(self.resample(SPEECH_LEVEL * signal)))

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hac_cli.container import CODEC_SAMPLE_RATE
 from hac_cli.errors import ModelError
 
 MAX_PARAMETERS = 4_000_000
@@ -23,7 +24,7 @@ class ModelConfig:
     """
 
     name: str = "v2"
-    sample_rate: int = 24_000
+    sample_rate: int = CODEC_SAMPLE_RATE
     strides: tuple[int, ...] = (20, 4, 2, 2)
     widths: tuple[int, ...] = (72, 144, 288, 320)
     blocks: tuple[int, ...] = (1, 1, 2, 2)
@@ -41,6 +42,8 @@ class ModelConfig:
     scale_tracking: Literal["ema", "batch"] = "ema"
 
     def __post_init__(self) -> None:
+        if self.sample_rate != CODEC_SAMPLE_RATE:
+            raise ModelError(f"sample_rate is {CODEC_SAMPLE_RATE}, that of all data, losses and files")
         shapes = (self.widths, self.blocks, self.decoder_widths or self.widths, self.decoder_blocks or self.blocks)
         if any(len(shape) != len(self.strides) for shape in shapes):
             raise ModelError("strides, widths and blocks must have one entry for each stage")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-SAMPLE_RATE = 24_000
+from hac_cli.container import CODEC_SAMPLE_RATE as SAMPLE_RATE
 
 
 def rms(x: np.ndarray) -> float:

@@ -19,12 +19,12 @@ import soxr
 
 from hac_cli import outputs
 from hac_cli.audio.formats import RECORDINGS
+from hac_cli.container import CODEC_SAMPLE_RATE as SAMPLE_RATE
 from hac_cli.errors import InputError, UsageError, input_errors, output_errors
 from hac_cli.rumble import RumbleFilter
 from hac_cli.segments import SEGMENT_SAMPLES
 from hac_cli.tinters import Tinter
 
-SAMPLE_RATE = 24_000
 KINDS = ("speech", "music", "sfx")
 HELD_OUT_SPEAKERS = 12
 LISTED = 20

@@ -28,9 +28,9 @@ class Feedback(nn.Module):
     filters: Tensor
     spread: Tensor
 
-    def __init__(self, sample_rate: int = 24_000) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        filters = mel_filters(WINDOW // 2 + 1, BANDS, sample_rate)
+        filters = mel_filters(WINDOW // 2 + 1, BANDS)
         spread = filters / filters.sum(1, keepdim=True).clamp_min(1e-9)
         self.register_buffer("taper", torch.hann_window(WINDOW), persistent=False)
         self.register_buffer("filters", filters, persistent=False)

@@ -51,7 +51,7 @@ class Learner:
             precision.round_gradients(self.model)
         self.network = torch.compile(self.model) if compiled else self.model
         self.objective = Objective(recipe, device)
-        self.feedback = Feedback(recipe.model.sample_rate).to(device) if recipe.losses.feedback else None
+        self.feedback = Feedback().to(device) if recipe.losses.feedback else None
         self.teacher = torch.compile(self.average.encode) if compiled else self.average.encode
         self.optimizers = build_optimizers(self.model, recipe.optim, self.precision)
         judged = recipe.losses.adversarial or recipe.losses.features

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import torch
 from torch import Tensor, nn
@@ -23,20 +24,15 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 
 SIGNAL: dict[str, Callable[[Recipe], Distance]] = {
     "waveform": lambda recipe: waveform_loss,
-    "coherence": lambda recipe: CoherenceLoss(recipe.model.sample_rate),
-    "spectral": lambda recipe: SpectralLoss(
-        recipe.spectral.windows, recipe.spectral.mels, recipe.model.sample_rate,
-        recipe.spectral.linear, recipe.spectral.log_floor,
-    ),
-    "envelope": lambda recipe: EnvelopeLoss(recipe.model.sample_rate),
-    "loudness": lambda recipe: LoudnessLoss(recipe.model.sample_rate),
+    "coherence": lambda recipe: CoherenceLoss(),
+    "spectral": lambda recipe: SpectralLoss(**asdict(recipe.spectral)),
+    "envelope": lambda recipe: EnvelopeLoss(),
+    "loudness": lambda recipe: LoudnessLoss(),
     "level": lambda recipe: level_loss,
-    "colour": lambda recipe: ColourLoss(recipe.model.sample_rate),
-    "lines": lambda recipe: LinesLoss(recipe.model.sample_rate),
-    "whisper": lambda recipe: WhisperLoss(
-        load_encoder(find_checkpoint(recipe.whisper.checkpoint)), recipe.model.sample_rate
-    ),
-}  # fmt: skip
+    "colour": lambda recipe: ColourLoss(),
+    "lines": lambda recipe: LinesLoss(),
+    "whisper": lambda recipe: WhisperLoss(load_encoder(find_checkpoint(recipe.whisper.checkpoint))),
+}
 LATENT: dict[str, Callable[[Tensor], Tensor]] = {"entropy": entropy_gap, "commitment": commitment}
 
 

@@ -16,7 +16,7 @@ SHARES = (
 DECAYS = ("betas", "ema_decay")
 ABOVE_ZERO = (
     "max_steps", "seconds", "batch", "windows", "log_floor", "norm", "learning_rate", "warmup_steps", "clip_norm",
-    "sample_rate", "strides", "widths", "dilations", "kernel", "expansion", "bits_per_token", "decoder_taps",
+    "strides", "widths", "dilations", "kernel", "expansion", "bits_per_token", "decoder_taps",
 )  # fmt: skip
 
 
