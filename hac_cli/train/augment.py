@@ -12,8 +12,9 @@ def rms(x: np.ndarray) -> float:
 
 
 def coloured_noise(samples: int, random: np.random.Generator) -> np.ndarray:
-    """Noise of unit RMS whose magnitude falls by up to f^-1.2."""
+    """Noise of unit RMS whose magnitude falls by up to f^-1.2 from 60 Hz on, as ``conditioning`` leaves it."""
     spectrum = np.fft.rfft(random.standard_normal(samples).astype(np.float32))
+    spectrum[: round(60 * samples / SAMPLE_RATE)] = 0
     spectrum *= np.arange(1, len(spectrum) + 1, dtype=np.float32) ** -random.uniform(0, 1.2)
     noise = np.fft.irfft(spectrum, samples).astype(np.float32)
     return noise / rms(noise)
@@ -41,10 +42,3 @@ def limit_band(crop: np.ndarray, random: np.random.Generator) -> np.ndarray:
     if random.random() < 0.5:
         spectrum *= np.clip((hertz - 150) / 150, 0, 1)
     return np.fft.irfft(spectrum, len(crop)).astype(np.float32)
-
-
-def high_pass(crop: np.ndarray) -> np.ndarray:
-    """Without what lies below 60 Hz, as ``conditioning`` takes it off before recordings are coded."""
-    spectrum = np.fft.rfft(crop)
-    hertz = np.fft.rfftfreq(len(crop), 1 / SAMPLE_RATE)
-    return np.fft.irfft(spectrum * np.clip((hertz - 43) / 34, 0, 1), len(crop)).astype(np.float32)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from hac_cli.errors import InputError
-from hac_cli.train.augment import coloured_noise, high_pass, limit_band, reverberate, rms
+from hac_cli.train.augment import coloured_noise, limit_band, reverberate, rms
 from hac_cli.train.data import KINDS, SAMPLE_RATE, Clip, Corpus
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -32,7 +32,6 @@ class CropSettings:
     noise: float = 0.12
     reverb: float = 0.0
     band_limit: float = 0.0
-    high_pass: float = 0.0
     level: float = -24.0
     level_spread: float = 5.0
     wide_level: float = 0.1
@@ -89,8 +88,6 @@ class Crops:
             crop = crop + self._noise(random) * rms(crop) * 10 ** (-random.uniform(3, 25) / 20)
         if s.band_limit and random.random() < s.band_limit:
             crop = limit_band(crop, random)
-        if s.high_pass and random.random() < s.high_pass:
-            crop = high_pass(crop)
         return self._level(crop, random)
 
     def _cut(self, kind: str, random: np.random.Generator) -> np.ndarray:

@@ -11,7 +11,7 @@ from hac_cli.errors import UsageError
 
 SIGNED = ("crops.level", "crops.level_range")  # in dB; no other number may be below 0
 SHARES = (
-    "music", "sfx", "silence", "noise", "reverb", "band_limit", "high_pass", "wide_level", "start", "final_fraction",
+    "music", "sfx", "silence", "noise", "reverb", "band_limit", "wide_level", "start", "final_fraction",
 )  # fmt: skip
 DECAYS = ("betas", "ema_decay")
 ABOVE_ZERO = (
