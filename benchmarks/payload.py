@@ -37,8 +37,8 @@ def file_of(recording: Recording, model: ReleasedModel, coded: bool, frames_per_
         bits_per_token=model.bits_per_token, hop_length=model.config.hop_length,
         frames_per_block=frames_per_block or round(FILE_BLOCK * model.frame_rate), pre_skip=model.config.look_ahead,
         payload_coding=PREDICTED if predictor else RAW, predictor_digest=predictor.digest if predictor else None,
-        tinted=model.tinted,
-        band_limited=model.tinted,
+        tinted=True,
+        band_limited=True,
     )  # fmt: skip
     sink = io.BytesIO()
     writer = Writer(sink, header, predictor)
@@ -66,7 +66,7 @@ def main() -> None:
     clips = []
     for path in arguments.clips:
         audio, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
-        conditioner = Conditioner(1, model.config.hop_length, model.config.look_ahead, tinted=model.tinted)
+        conditioner = Conditioner(1, model.config.hop_length, model.config.look_ahead)
         audio = conditioner.whole(soxr.resample(audio.mean(1, keepdims=True), sample_rate, RATE).T)
         tokens = encode(audio, model=model.name)
         clips.append((tokens, conditioner.gains(tokens.shape[1])))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hac_cli.bandwidth import BandFilter, most_for
 from hac_cli.container import CODEC_SAMPLE_RATE, TINT_TERMS, Gains
-from hac_cli.levels import Curve, Leveller, LiveLeveller
+from hac_cli.levels import Leveller, LiveLeveller, Ramp
 from hac_cli.rumble import LiveRumbleFilter, RumbleFilter
 from hac_cli.tint import TintFilter
 from hac_cli.tinters import LiveTinter, Tinter
@@ -53,7 +53,7 @@ class Restorer:
 
     def __init__(self, channels: int, hop: int, delay: int) -> None:
         self._channels = channels
-        self._level = Curve(channels, hop, delay)
+        self._level = Ramp(channels, hop, delay)
         self._tint = TintFilter(channels, hop, delay, inverse=True)
         self._band = BandFilter(channels, hop, delay)
         self._rows = 1  # of gains, for each channel

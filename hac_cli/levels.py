@@ -51,7 +51,7 @@ def room_for(peak: float, most: int) -> int:
     return min(most, math.floor(-HEADROOM - 20 * math.log10(peak))) if peak > 1e-9 else most
 
 
-class Curve:
+class Ramp:
     """Gains of frame after frame as factors of sample after sample: another one is reached in the length of a frame.
     ``skip``: samples of the first frame that nobody asks for."""
 
@@ -91,7 +91,7 @@ class Leveller(Ahead):
     to two seconds later. ``delay``: how many samples later the network gives it back."""
 
     def __init__(self, channels: int, hop: int, delay: int) -> None:
-        super().__init__(np.zeros((channels, 0), np.int8), Curve(channels, hop, delay), hop, delay, AHEAD)
+        super().__init__(np.zeros((channels, 0), np.int8), Ramp(channels, hop, delay), hop, delay, AHEAD)
         self._channels = [_Channel() for _ in range(channels)]
 
     def _hear(self, segments: Samples) -> None:
@@ -131,7 +131,7 @@ class LiveLeveller(Live):
     """As ``Leveller``, for who can't wait: whole frames are given at once."""
 
     def __init__(self, channels: int, hop: int, delay: int) -> None:
-        super().__init__(np.zeros((channels, 0), np.int8), Curve(channels, hop, delay), hop, delay)
+        super().__init__(np.zeros((channels, 0), np.int8), Ramp(channels, hop, delay), hop, delay)
         self._channels = [_LiveChannel(SEGMENT_SAMPLES // hop) for _ in range(channels)]
 
     def _decide(self, frames: Samples) -> None:

@@ -107,7 +107,7 @@ def compress(
     header, such as "24000:1:s16". ``payload``: "raw" leaves out the entropy coding that makes files smaller;
     ``metadata``: title, date and the like are kept. If ``frames_per_block`` is not given, a pipe's blocks are shorter
     than a file's. ``live``: every block is coded and written as soon as its audio is there, and blocks are short;
-    otherwise 1.3 s of audio is coded at a time, which is faster. ``threads``: 2 are faster where two cores are free;
+    otherwise a second or so is coded at a time, which is faster. ``threads``: 2 are faster where two cores are free;
     the file is the same. ``best``: tokens are chosen by what they decode to (``search``), which takes torch and about
     as long as the recording.
 
@@ -176,9 +176,9 @@ def decompress(
 ) -> Result:
     """Decodes a ``.hac`` file or stream to exactly the original number of samples, rate and channels.
 
-    With ``live``, audio comes out after every block, where otherwise 1.3 s is decoded at a time, which is faster; and
-    from a pipe, which can't be heard again, damage is got over as with ``recover``, but ends where the pipe does.
-    ``threads`` as in ``compress``.
+    With ``live``, audio comes out after every block, where otherwise a second or so is decoded at a time, which is
+    faster; and from a pipe, which can't be heard again, damage is got over as with ``recover``, but ends where the pipe
+    does. ``threads`` as in ``compress``.
     ``format``, ``raw`` and ``subtype`` are those of ``AudioWriter``: by the target's extension, WAV to a stream.
     ``start`` and ``duration``, in seconds, decode a part: the same samples as of the whole, but for the last bits;
     blocks in front of it are not decoded. With ``recover``, what is damaged is faded out and in, in its full

@@ -45,7 +45,7 @@ def _series() -> Doubles:
 
 
 @functools.lru_cache(1024)
-def predictor(curve: Curve) -> Doubles:
+def coefficients(curve: Curve) -> Doubles:
     """``[ORDER]``: the factors of the samples before that are added to one to make it brighter by this curve.
 
     It is the predictor of the spectrum that the curve makes flat (Makhoul, Linear prediction: a tutorial review, 1975,
@@ -112,7 +112,7 @@ class _Channel:
         done = ORDER
         for samples, _, curve in self._curves.take(len(audio)):
             if any(curve):
-                _apply(predictor(curve), known, out, done, samples, self._inverse)
+                _apply(coefficients(curve), known, out, done, samples, self._inverse)
             done += samples
         self._past = (out if self._inverse else known)[-ORDER:].copy()
         return out[ORDER:].astype(np.float32)

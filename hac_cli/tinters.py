@@ -24,10 +24,10 @@ EVERY = 3  # so many windows one is looked at
 HANN = np.hanning(WINDOW).astype(np.float32)
 TYPICAL = np.array([-2, 0.2, 9.2, 11.4, 11.3, 10.7, 8.8, 4.8, -0.5, -4.7, -8.3, -11.1, -14.6, -16.1, -19.2, -25.7])
 """dB: the power of bands as wide as each other on a logarithmic axis, at the median of 283 speakers."""
-BANDS = len(TYPICAL)
-EDGES = np.geomspace(LOW, HIGH, BANDS + 1)
+TINT_BANDS = len(TYPICAL)
+EDGES = np.geomspace(LOW, HIGH, TINT_BANDS + 1)
 SHARES = np.diff(EDGES) / (CODEC_SAMPLE_RATE / 2)  # of all power, where that is the same everywhere
-WEIGHTS = np.array([0.4, 0.7] + [1.0] * (BANDS - 3) + [0.4])
+WEIGHTS = np.array([0.4, 0.7] + [1.0] * (TINT_BANDS - 3) + [0.4])
 """Low bands tell how high a voice is, and the highest one may be empty."""
 STRENGTH = 0.7  # of the difference that is taken off
 FURTHEST = 15  # dB that a band may be off, or it is another thing than a tint
@@ -44,7 +44,7 @@ many of speech a bandwidth is known."""
 
 @functools.cache
 def _bands() -> NDArray[np.float64]:
-    """``[bins, BANDS]``: what each bin has of a band, whose power is the mean over its width."""
+    """``[bins, TINT_BANDS]``: what each bin has of a band, whose power is the mean over its width."""
     width = CODEC_SAMPLE_RATE / WINDOW
     upper = (np.arange(WINDOW // 2 + 1)[:, None] + 0.5) * width
     shared = np.maximum(np.minimum(upper, EDGES[1:]) - np.maximum(upper - width, EDGES[:-1]), 0)
@@ -59,31 +59,31 @@ def spectra(segments: Samples) -> Powers:
     return powers
 
 
-def band_powers(segments: Samples) -> Powers:
-    """``[..., BANDS + bandwidth.BANDS]`` of segments: what a tint goes by, and what a bandwidth does."""
+def powers_of(segments: Samples) -> Powers:
+    """``[..., TINT_BANDS + bandwidth.BANDS]`` of segments: what a tint goes by, and what a bandwidth does."""
     powers = spectra(segments)
     return np.concatenate([powers @ _bands(), bandwidth.band_powers(powers) * 2 / WINDOW], -1)
 
 
 @functools.cache
 def _fit() -> NDArray[np.float64]:
-    """``[TINT_TERMS, BANDS]``: the terms of a curve, by least squares beside an offset."""
-    shapes = np.vstack([np.ones(BANDS), cosines((np.arange(BANDS) + 0.5) / BANDS)])
+    """``[TINT_TERMS, TINT_BANDS]``: the terms of a curve, by least squares beside an offset."""
+    shapes = np.vstack([np.ones(TINT_BANDS), cosines((np.arange(TINT_BANDS) + 0.5) / TINT_BANDS)])
     return (np.linalg.pinv((shapes * WEIGHTS).T) * WEIGHTS)[1:]
 
 
 def spoken(powers: Sequence[Powers]) -> Powers:
     """Powers of the segments in which somebody speaks, ``[segments, bands]``."""
-    heard = np.array(powers).reshape(-1, BANDS + bandwidth.BANDS)
-    sums = heard[:, :BANDS] @ SHARES
+    heard = np.array(powers).reshape(-1, TINT_BANDS + bandwidth.BANDS)
+    sums = heard[:, :TINT_BANDS] @ SHARES
     most = sums.max(initial=0)
     return heard[sums > ACTIVE * most] if most > SILENT else heard[:0]
 
 
 def wanted_tint(spoken: Powers) -> NDArray[np.float64]:
     """The terms that bring segments of these powers, one at least, near the usual tint."""
-    missing = TYPICAL - 10 * np.log10(spoken[:, :BANDS].mean(0) + 1e-12)
-    missing = (missing - np.sort(missing)[BANDS // 2]).clip(-FURTHEST, FURTHEST)
+    missing = TYPICAL - 10 * np.log10(spoken[:, :TINT_BANDS].mean(0) + 1e-12)
+    missing = (missing - np.sort(missing)[TINT_BANDS // 2]).clip(-FURTHEST, FURTHEST)
     terms = STRENGTH * (_fit() @ missing)
     terms += max(0.0, LOWEST - terms.sum()) / TINT_TERMS  # each cosine is 1 there
     return terms.clip(-MOST, MOST)
@@ -107,7 +107,7 @@ class _Channel:
         if np.abs(change).max() > TOLERANCE:
             tint += change.clip(-step, step).round().astype(np.int8)
         if len(heard) >= least:
-            peaks = np.max(powers, 0)[BANDS:] / (heard[:, :BANDS] @ SHARES).mean()
+            peaks = np.max(powers, 0)[TINT_BANDS:] / (heard[:, :TINT_BANDS] @ SHARES).mean()
             self.numbers[-1] = bandwidth.wanted(peaks, int(self.numbers[-1]), self._most)
 
 
@@ -124,7 +124,7 @@ class Tinter(Ahead):
         self._channels = [_Channel(most) for _ in range(channels)]
 
     def _hear(self, segments: Samples) -> None:
-        for known, heard in zip(self._powers, band_powers(segments), strict=True):
+        for known, heard in zip(self._powers, powers_of(segments), strict=True):
             known += list(heard)
 
     def _numbers_of(self, segment: int) -> Tints:
@@ -160,6 +160,6 @@ class LiveTinter(Live):
                 self._heard = self._heard[:, :0]
 
     def _hear(self, audio: Samples) -> None:
-        for channel, known, powers in zip(self._channels, self._powers, band_powers(audio), strict=True):
+        for channel, known, powers in zip(self._channels, self._powers, powers_of(audio), strict=True):
             known.append(powers)
             channel.decide(known, LIVE_STEP, LIVE_LEAST)

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "hac_cli"
 ALLOWED = {
     "errors": set(),
     "outputs": set(),
+    "cores": set(),
     "window": set(),
     "compiled": set(),
     "container": {"compiled"},
@@ -48,6 +49,7 @@ ALLOWED = {
         "model.engine",
     },
     "train": {
+        "cores",
         "outputs",
         "model",
         "losses",
@@ -62,6 +64,7 @@ ALLOWED = {
     },
     "batch": {"outputs", "codec", "recordings", "predictors", "audio", "container", "model.released"},
     "cli": {
+        "cores",
         "compiled",
         "outputs",
         "batch",
@@ -81,6 +84,7 @@ PUBLIC = {"", "__version__", *hac_cli.__all__}  # of the package itself, which h
 WITHOUT_TORCH = (
     "errors",
     "outputs",
+    "cores",
     "window",
     "compiled",
     "container",

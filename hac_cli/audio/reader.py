@@ -25,8 +25,7 @@ class AudioReader:
     that libsndfile knows is read by it, and is first copied to a temporary file if it comes through a pipe.
 
     source: a path, or a stream opened for reading bytes, which the caller closes.
-    raw: the layout of headerless PCM; of the content only a header of WAV or FLAC is noticed, and refused while
-        iterating.
+    raw: the layout of headerless PCM; a header of what is no raw PCM is noticed, and refused while iterating.
     block_samples: the largest block, in samples per channel; a second if None. A slow pipe gives smaller blocks,
         of what is there, so that live audio never waits.
 

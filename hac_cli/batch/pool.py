@@ -115,7 +115,7 @@ class _Worker:
 
     def give(self, job: Job) -> None:
         self.job = job
-        with contextlib.suppress(OSError):  # it has died, as take() will notice
+        with contextlib.suppress(OSError):  # it has died, as receive() will notice
             self.connection.send(job)
 
     def receive(self) -> list[Outcome] | None:

@@ -44,7 +44,7 @@ class Folder(Protocol):
         """Every file in it, in no order, but for those in ``leave_out``."""
 
     def find(self, name: str) -> Entry | None:
-        """None if there is no such file. Raises InputError if that can't be told."""
+        """None if there is no such file. Where that can't be told, one of no size and no time."""
 
     def digest(self, name: str) -> str | None:
         """The SHA-256 of a file; None where it would have to be fetched."""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hac_cli.cli.console import FILE, Command, Console, common_options, cores, model_option
+from hac_cli.cli.console import FILE, Command, Console, common_options, model_option
 from hac_cli.cli.names import names_in
+from hac_cli.cores import cores
 from hac_cli.errors import HacError, InputError, UsageError
 
 if TYPE_CHECKING:

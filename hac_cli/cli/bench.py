@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hac_cli.cli.console import Console, common_options, count, model_names
+from hac_cli.cores import cores
 from hac_cli.errors import HacError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def bench(console: Console, /, folder: Path | None, compare: tuple[Path, Path] |
 
 
 def _measure(console: Console, folder: Path, options: dict[str, Any]) -> Results:
-    from hac_cli.eval import judges, machine, metrics, report, results, speed
+    from hac_cli.eval import judges, metrics, report, results, speed
     from hac_cli.eval.bench import Bench
 
     results_path, html_path = options["results_path"], options["html_path"]
@@ -87,7 +88,7 @@ def _measure(console: Console, folder: Path, options: dict[str, Any]) -> Results
         raise UsageError("--resume goes on with a results file; name it with --results")
     coders, missing_coders = _choose_coders(options)
     chosen, missing_metrics = metrics.available([*metrics.STANDARD, *judges.on_request(options["extra_metrics"])])
-    plan = Bench(folder, coders, chosen, missing_coders | missing_metrics, options["jobs"] or machine.cores())
+    plan = Bench(folder, coders, chosen, missing_coders | missing_metrics, options["jobs"] or cores())
     old = results.read(results_path) if options["resume"] and results_path.exists() else None
     with _progress(console, options["as_json"]) as progress:
         found = plan.run(old, results_path, progress)

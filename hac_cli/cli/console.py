@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from hac_cli import compiled
+from hac_cli.cores import cores
 from hac_cli.errors import HacError, OutputError, output_errors, shown
 
 FILE = click.Path(readable=False)  # whoever opens it tells better what is wrong with it
@@ -145,12 +146,6 @@ def engine_options(command: Command) -> Command:
     threads = click.option("--threads", type=click.IntRange(min=1), default=lambda: min(2, cores()), metavar="N",
                            help="1, or 2 where cores are free; the result is the same.")  # fmt: skip
     return engine(device(threads(command)))
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def model_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:

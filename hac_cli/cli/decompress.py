@@ -26,7 +26,9 @@ CLIPPED = 1e-3  # of the samples; fewer are a codec's own overshoot, and not hea
 @click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @click.option(
-    "--live", is_flag=True, help="Give out audio after every block, not every 1.3 s; in a pipe, go on after damage."
+    "--live",
+    is_flag=True,
+    help="Give out audio after every block, not every second or so; in a pipe, go on after damage.",
 )
 @recursive_option
 @engine_options

@@ -8,6 +8,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from hac_cli.cores import cores
+
 _PACKAGES = ("hac-cli", "numpy", "soxr", "torch", "onnxruntime", "pesq", "pystoi", "speechmos", "faster-whisper")
 
 
@@ -30,11 +32,6 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:

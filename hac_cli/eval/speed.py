@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from hac_cli.eval import SAMPLE_RATE, clips, coders, machine, workers
+from hac_cli.cores import cores
+from hac_cli.eval import SAMPLE_RATE, clips, coders, workers
 from hac_cli.eval.clips import Samples
 from hac_cli.eval.coders import Coder, CodingError, HacCoder
 from hac_cli.eval.workers import run_all
@@ -61,7 +62,7 @@ def measure(
 ) -> list[dict[str, Any]]:
     """A line for each codec and number of cores; the audio is the folder's clips, one after the other."""
     audio = _speech(folder, names)
-    tasks = [Task(coder, cores) for coder in chosen if coder.commands for cores in sorted({1, machine.cores()})]
+    tasks = [Task(coder, number) for coder in chosen if coder.commands for number in sorted({1, cores()})]
     lines = {}
     for number, (task, speed) in enumerate(run_all(partial(_measure, audio), tasks, jobs=1)):
         progress("timing", number + 1, len(tasks))

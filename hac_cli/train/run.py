@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from hac_cli.cores import cores
 from hac_cli.errors import UsageError
 from hac_cli.model.parallel import rank, world
 from hac_cli.train import data
@@ -107,7 +108,7 @@ def choose_device(name: str | None) -> torch.device:
 
 def _workers() -> int:
     """How many processes draw crops for this one: half of the cores that it has."""
-    return max(1, (os.cpu_count() or 2) // 2 // world())
+    return max(1, cores() // 2 // world())
 
 
 def _report(corpus: data.Corpus, crops: Crops, trainer: Trainer) -> str:

@@ -21,7 +21,7 @@ from hac_cli.container import BANDWIDTH_HERTZ, TINT_TERMS, Header, Reader
 from hac_cli.eval.metrics import magnitudes
 from hac_cli.predictors import for_header
 from hac_cli.segments import SEGMENT_SAMPLES
-from hac_cli.tinters import LIVE_LEAST, LiveTinter, Tinter, band_powers
+from hac_cli.tinters import LIVE_LEAST, LiveTinter, Tinter, powers_of
 
 RATE, HOP, DELAY = 24_000, 320, 960
 SPEECH, _ = soundfile.read("samples/speech.wav", dtype="float32")
@@ -147,6 +147,6 @@ def plainly_filtered(row: np.ndarray, audio: np.ndarray, skip: int) -> np.ndarra
 
 def test_bands_are_as_wide_as_a_step():
     """White noise has as much in each of them."""
-    powers = np.mean([*band_powers(np.random.default_rng(0).standard_normal((400, SEGMENT_SAMPLES)).astype("f4"))], 0)
+    powers = np.mean([*powers_of(np.random.default_rng(0).standard_normal((400, SEGMENT_SAMPLES)).astype("f4"))], 0)
     np.testing.assert_allclose(powers[-bandwidth.BANDS :], BANDWIDTH_HERTZ / (RATE / 2), rtol=0.1)
     assert bandwidth.LOWEST + bandwidth.BANDS == RATE / 2 / BANDWIDTH_HERTZ

@@ -17,7 +17,7 @@ from hac_cli.container import TINT_TERMS, Reader
 from hac_cli.container.gains import gains_text
 from hac_cli.editing import cat, cut
 from hac_cli.eval.metrics import mel_distance, stoi
-from hac_cli.levels import AHEAD, Curve, Leveller, LiveLeveller
+from hac_cli.levels import AHEAD, Leveller, LiveLeveller, Ramp
 from hac_cli.predictors import for_header
 from hac_cli.segments import SEGMENT_SAMPLES
 
@@ -171,9 +171,9 @@ def test_who_speaks_softer_is_lifted_alone():
 
 
 def test_a_gain_is_reached_in_a_frame_without_a_step():
-    curve = Curve(1, 4, 0)
-    curve.add(np.array([[0, 20, 20]], np.int8))
-    np.testing.assert_allclose(curve.take(12)[0], [1, 1, 1, 1, 3.25, 5.5, 7.75, 10, 10, 10, 10, 10])
+    ramp = Ramp(1, 4, 0)
+    ramp.add(np.array([[0, 20, 20]], np.int8))
+    np.testing.assert_allclose(ramp.take(12)[0], [1, 1, 1, 1, 3.25, 5.5, 7.75, 10, 10, 10, 10, 10])
 
 
 def test_parts_of_a_file_have_its_level():

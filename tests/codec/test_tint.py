@@ -19,8 +19,8 @@ from hac_cli.container.gains import gains_of_text
 from hac_cli.eval.metrics import mel_distance, stoi
 from hac_cli.predictors import for_header
 from hac_cli.segments import SEGMENT_SAMPLES
-from hac_cli.tint import ORDER, TintFilter, cosines, predictor
-from hac_cli.tinters import AHEAD, MOST, LiveTinter, Tinter, band_powers, spoken, wanted_tint
+from hac_cli.tint import ORDER, TintFilter, coefficients, cosines
+from hac_cli.tinters import AHEAD, MOST, LiveTinter, Tinter, powers_of, spoken, wanted_tint
 
 RATE, HOP, DELAY = 24_000, 320, 960
 SPEECH, _ = soundfile.read("samples/speech.wav", dtype="float32")
@@ -38,12 +38,12 @@ def coloured(shape: str) -> np.ndarray:
 def response(curve: tuple[float, ...], hertz: np.ndarray) -> np.ndarray:
     """dB."""
     turns = np.exp(-2j * np.pi * np.arange(ORDER + 1)[:, None] * hertz / RATE)
-    return 20 * np.log10(np.abs(np.concatenate([[1], predictor(curve)]) @ turns))
+    return 20 * np.log10(np.abs(np.concatenate([[1], coefficients(curve)]) @ turns))
 
 
 def terms_of(audio: np.ndarray) -> np.ndarray:
     whole = len(audio) // SEGMENT_SAMPLES * SEGMENT_SAMPLES
-    return wanted_tint(spoken(list(band_powers(audio[:whole].reshape(-1, SEGMENT_SAMPLES)))))
+    return wanted_tint(spoken(list(powers_of(audio[:whole].reshape(-1, SEGMENT_SAMPLES)))))
 
 
 @pytest.mark.parametrize("curve", [(6.0, 0, 0, 0), (-6.0, 0, 0, 0), (0, 4.0, -3.0, 2.0), (-9.0, 5.0, 2.0, -2.0)])
@@ -57,7 +57,7 @@ def test_the_filter_has_the_response_of_the_curve(curve):
 
 @pytest.mark.parametrize("terms", [*itertools.product((-MOST_TINT, MOST_TINT), repeat=TINT_TERMS)])
 def test_whatever_a_file_says_the_inverse_is_stable(terms):
-    poles = np.roots(np.concatenate([[1], predictor(tuple(map(float, terms)))]))
+    poles = np.roots(np.concatenate([[1], coefficients(tuple(map(float, terms)))]))
     assert np.abs(poles).max() < 1
 
 
@@ -84,7 +84,7 @@ def test_compiled_and_plain_filters_do_the_same(inverse):
     known = np.random.default_rng(0).uniform(-1, 1, 3000)
     plain, compiled = known.copy(), known.copy()
     for function, out in ((tint._plain_apply, plain), (tint._compiled_apply, compiled)):
-        function(predictor((5.0, -3.0, 2.0, 1.0)), known, out, ORDER + 3, 2900, inverse)
+        function(coefficients((5.0, -3.0, 2.0, 1.0)), known, out, ORDER + 3, 2900, inverse)
     np.testing.assert_allclose(compiled, plain, atol=1e-12)
     assert np.abs(plain - known).max() > 0.1
 
