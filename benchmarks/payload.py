@@ -34,11 +34,11 @@ def file_of(recording: Recording, model: ReleasedModel, coded: bool, frames_per_
     predictor = predictors.for_model(model.name) if coded else None
     header = Header(
         sample_rate=RATE, channels=1, model_id=model.model_id, weights_digest=model.short_digest,
-        bits_per_token=model.bits_per_token, hop_length=model.config.hop_length,
-        frames_per_block=frames_per_block or round(FILE_BLOCK * model.frame_rate), pre_skip=model.config.look_ahead,
+        bits_per_token=model.config.bits_per_token, hop_length=model.config.hop_length,
+        frames_per_block=frames_per_block or round(FILE_BLOCK * model.config.frame_rate),
+        pre_skip=model.config.look_ahead,
         payload_coding=PREDICTED if predictor else RAW, predictor_digest=predictor.digest if predictor else None,
-        tinted=True,
-        band_limited=True,
+        tinted=True, band_limited=True,
     )  # fmt: skip
     sink = io.BytesIO()
     writer = Writer(sink, header, predictor)
@@ -49,7 +49,7 @@ def file_of(recording: Recording, model: ReleasedModel, coded: bool, frames_per_
 
 def rates(recordings: list[Recording], model: ReleasedModel, frames_per_block: int | None = None) -> str:
     """Of all the recordings' files together."""
-    seconds = sum(tokens.shape[1] for tokens, _ in recordings) / model.frame_rate
+    seconds = sum(tokens.shape[1] for tokens, _ in recordings) / model.config.frame_rate
     raw, coded = (
         8 * sum(len(file_of(recording, model, kind, frames_per_block)) for recording in recordings) / seconds / 1000
         for kind in (False, True)
@@ -72,7 +72,7 @@ def main() -> None:
         clips.append((tokens, conditioner.gains(tokens.shape[1])))
         print(f"{path.stem:30} {rates(clips[-1:], model)}")
     tokens, gains = (np.concatenate(parts, 1) for parts in zip(*clips, strict=True))
-    minute = round(60 * model.frame_rate)
+    minute = round(60 * model.config.frame_rate)
     starts = range(0, max(1, tokens.shape[1] - minute + 1), minute)
     minutes = [(tokens[:, start : start + minute], gains[:, start : start + minute]) for start in starts]
     for frames_per_block in BLOCKS:
@@ -82,7 +82,7 @@ def main() -> None:
     times.append(time.process_time())
     assert sum(block.tokens.shape[1] for block in Reader(io.BytesIO(data), predictor=predictors.for_header))
     times.append(time.process_time())
-    packing, unpacking = (minutes[0][0].shape[1] / model.frame_rate / taken for taken in np.diff(times))
+    packing, unpacking = (minutes[0][0].shape[1] / model.config.frame_rate / taken for taken in np.diff(times))
     print(f"packing {packing:.0f}x, unpacking {unpacking:.0f}x real time, without the network")
 
 

@@ -12,7 +12,7 @@ from hac_cli.conditioning import Conditioner, Restorer
 from hac_cli.container.gains import gains_of_text, gains_text
 from hac_cli.errors import UsageError
 from hac_cli.model import released
-from hac_cli.model.arrays import as_integer, check_channels, check_frames_per_call, recorded_audio
+from hac_cli.model.arrays import as_integer, check_channels, check_one_or_more, recorded_audio
 from hac_cli.model.engine import DEFAULT_ENGINE, Engine, load_engine
 from hac_cli.model.stream import FRAMES_PER_CALL, DecoderStream, EncoderStream, frames_for
 
@@ -100,7 +100,8 @@ def encoder_stream(
 ) -> EncoderStream:
     """A stream from audio at 24 kHz to tokens; ``frames_per_call`` trades latency for speed, as do two threads."""
     check_channels(channels)
-    check_frames_per_call(frames_per_call)
+    check_one_or_more(frames_per_call, "frames_per_call")
+    check_one_or_more(threads, "threads")
     return EncoderStream(load_model(model, engine), channels, frames_per_call, threads)
 
 
@@ -110,6 +111,8 @@ def searching_stream(
     """A stream from audio at 24 kHz to the tokens that decode best. It always runs in torch, by ``engine`` on a GPU;
     ``threads`` are those that torch has while it searches."""
     check_channels(channels)
+    if threads is not None:
+        check_one_or_more(threads, "threads")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")  # threads that wait by spinning take the cores from other work
     from hac_cli.search import SearchingStream
 
@@ -127,5 +130,6 @@ def decoder_stream(
 ) -> DecoderStream:
     """A stream from tokens to audio at 24 kHz."""
     check_channels(channels)
-    check_frames_per_call(frames_per_call)
+    check_one_or_more(frames_per_call, "frames_per_call")
+    check_one_or_more(threads, "threads")
     return DecoderStream(load_model(model, engine), channels, frames_per_call, threads)

@@ -75,6 +75,8 @@ def cat(sources: Sequence[Source], target: Target) -> list[float]:
 
     Raises CorruptError for any damage, UsageError where files don't fit together, or where one of them is the target.
     """
+    if not sources:
+        raise UsageError("name one file at least")
     kind = None
     for source in sources:
         refuse_same_file(source, target)

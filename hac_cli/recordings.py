@@ -27,6 +27,7 @@ from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header,
 from hac_cli.container.gains import check_room
 from hac_cli.errors import UsageError
 from hac_cli.model import released
+from hac_cli.model.arrays import as_integer
 from hac_cli.model.engine import DEFAULT_ENGINE
 from hac_cli.model.stream import FRAMES_PER_CALL, EncoderStream
 from hac_cli.player import Player
@@ -124,14 +125,16 @@ def compress(
     with contextlib.ExitStack() as stack:
         reader = source if isinstance(source, AudioReader) else stack.enter_context(AudioReader(source, _layout(raw)))
         predictor = predictors.for_model(model) if payload == "coded" else None
+        usual = round(usual_seconds * chosen.config.frame_rate)
+        frames = usual if frames_per_block is None else as_integer(frames_per_block, "frames_per_block")
         header = Header(
             sample_rate=reader.sample_rate,
             channels=1 if mono else reader.channels,
             model_id=chosen.model_id,
             weights_digest=chosen.short_digest,
-            bits_per_token=chosen.bits_per_token,
+            bits_per_token=chosen.config.bits_per_token,
             hop_length=chosen.config.hop_length,
-            frames_per_block=frames_per_block or round(usual_seconds * chosen.frame_rate),
+            frames_per_block=frames,
             pre_skip=chosen.config.look_ahead,
             payload_coding=PREDICTED if predictor else RAW,
             predictor_digest=predictor.digest if predictor else None,

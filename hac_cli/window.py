@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import SupportsFloat
 
 from hac_cli.errors import UsageError
 
@@ -18,8 +19,9 @@ class Window:
     @classmethod
     def of_seconds(cls, start: float, duration: float | None, sample_rate: int) -> Window:
         """Raises UsageError for times below 0, or no numbers."""
-        if not all(0 <= seconds * sample_rate < math.inf for seconds in (start, duration or 0.0)):
-            raise UsageError("start and duration must be numbers of seconds, not negative")
+        for seconds in (start, duration or 0.0):
+            if not isinstance(seconds, SupportsFloat) or not 0 <= seconds * sample_rate < math.inf:
+                raise UsageError(f"start and duration must be numbers of seconds, not negative; not {seconds!r}")
         first = round(start * sample_rate)
         return cls(first, None if duration is None else first + round(duration * sample_rate))
 

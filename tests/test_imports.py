@@ -38,6 +38,7 @@ ALLOWED = {
     "recordings": {"codec", "search", "predictors", "player", "recorder", "audio", "container", "model", "window"},
     "editing": {"audio", "container", "model", "predictors", "window"},
     "eval": {
+        "cores",
         "container",
         "outputs",
         "codec",

@@ -99,7 +99,7 @@ def to_hac(recording: Recording) -> bytes:
             channels=recording.channels,
             model_id=model.model_id,
             weights_digest=digest,
-            bits_per_token=model.bits_per_token,
+            bits_per_token=model.config.bits_per_token,
             hop_length=model.config.hop_length,
             pre_skip=model.config.look_ahead,
             total_samples=recording.samples,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import io
 import os
@@ -91,12 +90,13 @@ def _attempt(item: Item, act: Callable[[], Facts]) -> Outcome:
 
 def _code(item: Item, settings: Settings, source: Folder, target: Folder) -> Facts:
     from hac_cli import compress, decompress
+    from hac_cli.audio import refuse_same_file
 
     with source.reading(item.name) as path:
         facts = _input_digest(path, item, settings)
         if facts.get("unchanged"):
             return {**facts, "output_bytes": _size(target, item.target)}
-        _refuse_same_file(path, target, item.target)
+        refuse_same_file(path, os.path.join(target.location, item.target))  # noqa: PTH118
         with target.writing(item.target, item.free) as temporary:
             if settings.command == COMPRESS:
                 result = compress(path, temporary, **_coding(settings))
@@ -153,13 +153,6 @@ def _input_digest(path: str, item: Item, settings: Settings) -> Facts:
 def _size(folder: Folder, name: str) -> int:
     entry = folder.find(name)
     return entry.size if entry else 0
-
-
-def _refuse_same_file(path: str, target: Folder, name: str) -> None:
-    """Under whatever names and links: an input is never overwritten."""
-    with contextlib.suppress(OSError):
-        if Path(path).samefile(Path(target.location, name)):
-            raise UsageError("is the output as well, and would be lost; name another target folder")
 
 
 # -- many files to a shard --------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def compress(
     from hac_cli.model import released
 
     chosen = released.find(model or released.DEFAULT_MODEL)
-    frames_per_block = None if block is None else _frames_in_block(block, chosen.frame_rate)
+    frames_per_block = None if block is None else _frames_in_block(block, chosen.config.frame_rate)
     layout = RawFormat.parse(raw) if raw else None
     plan = files.heard_once(plan)
     with (

@@ -17,7 +17,7 @@ LOUDEST = 100.0  # times full level, as for recordings
 
 def check_channels(channels: int) -> None:
     """Raises UsageError for more than HAC codes: mostly an array whose axes are the other way round."""
-    if not 1 <= channels <= MAX_CHANNELS:
+    if not 1 <= as_integer(channels, "channels") <= MAX_CHANNELS:
         raise UsageError(f"there are 1 to {MAX_CHANNELS} channels, not {channels}; the layout is [channels, samples]")
 
 
@@ -29,10 +29,10 @@ def as_integer(value: object, name: str) -> int:
         raise UsageError(f"{name} is an integer, not {value!r}") from None
 
 
-def check_frames_per_call(frames: int) -> None:
+def check_one_or_more(number: int, name: str) -> None:
     """Raises UsageError for less than one."""
-    if as_integer(frames, "frames_per_call") < 1:
-        raise UsageError(f"frames_per_call must be 1 or more, not {frames}")
+    if as_integer(number, name) < 1:
+        raise UsageError(f"{name} must be 1 or more, not {number}")
 
 
 def check_open(ended: bool) -> None:

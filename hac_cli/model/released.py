@@ -57,25 +57,9 @@ class ReleasedModel:
         return self.name == DEFAULT_MODEL
 
     @property
-    def bitrate(self) -> float:
-        return self.config.bitrate
-
-    @property
-    def frame_rate(self) -> float:
-        return self.config.frame_rate
-
-    @property
-    def bits_per_token(self) -> int:
-        return self.config.bits_per_token
-
-    @property
     def card(self) -> str:
         """What there is to know of the model, in Markdown: data, training, figures, limits."""
         return self.path.with_suffix(".md").read_text(encoding="utf-8")
-
-    @property
-    def latency_ms(self) -> float:
-        return 1000 * self.config.latency_seconds
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -151,11 +151,24 @@ def test_a_stream_is_for_one_recording(make):
             again()
 
 
-@pytest.mark.parametrize("frames", [0, -1, 1.5, None])
-def test_a_call_has_frames(frames):
+@pytest.mark.parametrize("name", ["frames_per_call", "threads"])
+@pytest.mark.parametrize("number", [0, -1, 1.5, None])
+def test_a_call_has_frames_and_a_thread(name, number):
     for make in (hac_cli.encoder_stream, hac_cli.decoder_stream):
-        with pytest.raises(UsageError, match=r"frames_per_call (must be 1 or more|is an integer), not"):
-            make(frames_per_call=frames)
+        with pytest.raises(UsageError, match=rf"{name} (must be 1 or more|is an integer), not"):
+            make(**{name: number})
+
+
+@pytest.mark.parametrize("option", [{"frames_per_block": 0}, {"frames_per_block": 75.0}, {"threads": 0}])
+def test_options_that_make_no_sense_are_refused(option):
+    (name,) = option
+    with pytest.raises(UsageError, match=f"{name} (must be|is an integer)"):
+        hac_cli.compress(recording(400), io.BytesIO(), **option)
+
+
+def test_channels_are_a_number():
+    with pytest.raises(UsageError, match="channels is an integer, not '2'"):
+        hac_cli.encoder_stream("2")
 
 
 def test_samples_are_whole():
@@ -177,7 +190,7 @@ def test_integers_that_were_written_as_floats_are_refused():
         hac_cli.encode(np.full((1, 960), 16384.0))
 
 
-@pytest.mark.parametrize("start", [-1.0, np.nan, np.inf])
+@pytest.mark.parametrize("start", [-1.0, np.nan, np.inf, "0:01"])
 def test_a_start_is_a_number_of_seconds(start):
     coded = io.BytesIO()
     hac_cli.compress(recording(400), coded)
