@@ -10,31 +10,51 @@ from hac_cli.bandwidth import BandFilter, most_for
 from hac_cli.container import CODEC_SAMPLE_RATE, TINT_TERMS, Gains
 from hac_cli.levels import Leveller, LiveLeveller, Ramp
 from hac_cli.rumble import LiveRumbleFilter, RumbleFilter
+from hac_cli.segments import Numbers
 from hac_cli.tint import TintFilter
 from hac_cli.tinters import LiveTinter, Tinter
 
 Samples = NDArray[np.float32]
 
 
-class Conditioner:
-    """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to what the network is given of it, a
-    few seconds later, ``live`` at once. ``hop`` and ``delay`` are the network's, ``sample_rate`` the recording's."""
+class Flattener:
+    """Audio ``[channels, samples]`` at the codec's rate, in pieces of any size, to the same without rumble and of
+    nearly the usual tint, a few seconds later, ``live`` at once. ``hop`` and ``delay`` are the network's,
+    ``sample_rate`` the recording's."""
 
     def __init__(
         self, channels: int, hop: int, delay: int, live: bool = False, sample_rate: int = CODEC_SAMPLE_RATE
     ) -> None:
-        layout, most = (channels, hop, delay), most_for(sample_rate)
         self._filter = LiveRumbleFilter(channels) if live else RumbleFilter(channels)
-        self._tinter = (LiveTinter if live else Tinter)(*layout, most)
-        self._leveller = LiveLeveller(*layout) if live else Leveller(*layout)
+        self._tinter = (LiveTinter if live else Tinter)(channels, hop, delay, most_for(sample_rate))
 
     def push(self, audio: Samples) -> Samples:
-        return self._leveller.push(self._tinter.push(self._filter.push(audio)))
+        return self._tinter.push(self._filter.push(audio))
 
     def flush(self) -> Samples:
         """What is still due: the recording is over."""
-        rest = np.concatenate([self._tinter.push(self._filter.flush()), self._tinter.flush()], 1)
-        return np.concatenate([self._leveller.push(rest), self._leveller.flush()], 1)
+        return np.concatenate([self._tinter.push(self._filter.flush()), self._tinter.flush()], 1)
+
+    def numbers(self, frames: int) -> Numbers:
+        """Tint and bandwidth of the next frames, ``[channels, frames, TINT_TERMS + 1]``."""
+        return self._tinter.numbers(frames)
+
+
+class Conditioner:
+    """As ``Flattener``, to what the network is given of it: at one level as well."""
+
+    def __init__(
+        self, channels: int, hop: int, delay: int, live: bool = False, sample_rate: int = CODEC_SAMPLE_RATE
+    ) -> None:
+        self._flattener = Flattener(channels, hop, delay, live, sample_rate)
+        self._leveller = (LiveLeveller if live else Leveller)(channels, hop, delay)
+
+    def push(self, audio: Samples) -> Samples:
+        return self._leveller.push(self._flattener.push(audio))
+
+    def flush(self) -> Samples:
+        """What is still due: the recording is over."""
+        return np.concatenate([self._leveller.push(self._flattener.flush()), self._leveller.flush()], 1)
 
     def whole(self, audio: Samples) -> Samples:
         """All of a recording at once."""
@@ -43,7 +63,7 @@ class Conditioner:
     def gains(self, frames: int) -> Gains:
         """Those of the next frames, with their tint and bandwidth."""
         levels = self._leveller.numbers(frames)
-        terms = np.concatenate([levels[:, None], self._tinter.numbers(frames).swapaxes(1, 2)], 1)
+        terms = np.concatenate([levels[:, None], self._flattener.numbers(frames).swapaxes(1, 2)], 1)
         return terms.reshape(terms.shape[0] * terms.shape[1], frames)
 
 

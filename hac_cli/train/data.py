@@ -19,11 +19,10 @@ import soxr
 
 from hac_cli import outputs
 from hac_cli.audio.formats import RECORDINGS
+from hac_cli.conditioning import Flattener
 from hac_cli.container import CODEC_SAMPLE_RATE as SAMPLE_RATE
 from hac_cli.errors import InputError, UsageError, input_errors, output_errors
-from hac_cli.rumble import RumbleFilter
 from hac_cli.segments import SEGMENT_SAMPLES
-from hac_cli.tinters import Tinter
 
 KINDS = ("speech", "music", "sfx")
 HELD_OUT_SPEAKERS = 12
@@ -155,9 +154,8 @@ def decode(path: Path) -> np.ndarray:
 def condition(audio: np.ndarray) -> np.ndarray:
     """Int16 audio without rumble and of nearly the usual tint, as loud as before: crops set the level."""
     samples = audio[None] / np.float32(32768)
-    rumble, tinter = RumbleFilter(1), Tinter(1, SEGMENT_SAMPLES, 0)
-    parts = [tinter.push(rumble.push(samples)), tinter.push(rumble.flush()), tinter.flush()]
-    tinted = np.concatenate(parts, 1)[0]
+    flattener = Flattener(1, SEGMENT_SAMPLES, 0)
+    tinted = np.concatenate([flattener.push(samples), flattener.flush()], 1)[0]
     gain = np.sqrt((np.square(samples).mean() + 1e-12) / (np.square(tinted).mean() + 1e-12))
     gain = min(gain, 0.99 / max(1e-6, np.abs(tinted).max()))
     return np.round(tinted * gain * 32768).astype(np.int16)
