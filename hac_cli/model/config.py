@@ -47,6 +47,9 @@ class ModelConfig:
         shapes = (self.widths, self.blocks, self.decoder_widths or self.widths, self.decoder_blocks or self.blocks)
         if any(len(shape) != len(self.strides) for shape in shapes):
             raise ModelError("strides, widths and blocks must have one entry for each stage")
+        sizes = (*self.strides, *self.widths, *self.decoder_widths, *self.dilations, self.kernel, self.expansion)
+        if min(*sizes, self.bits_per_token, self.decoder_taps) < 1:
+            raise ModelError("all sizes of a network are 1 or more")
 
     @property
     def hop_length(self) -> int:

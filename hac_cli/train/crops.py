@@ -6,6 +6,7 @@ import itertools
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from hac_cli.errors import InputError
 from hac_cli.train.augment import coloured_noise, limit_band, reverberate, rms
 from hac_cli.train.data import KINDS, SAMPLE_RATE, Clip, Corpus
+from hac_cli.train.tables import ABOVE_ZERO, FINITE, Positive, Share
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Those that end a run, once it is saved."""
@@ -24,18 +26,18 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 class CropSettings:
     """How crops are drawn. Levels are RMS in dBFS; all else but ``seconds`` and ``batch`` are shares of the crops."""
 
-    seconds: float = 1.0
-    batch: int = 8
-    music: float = 0.04
-    sfx: float = 0.03
-    silence: float = 0.005
-    noise: float = 0.12
-    reverb: float = 0.0
-    band_limit: float = 0.0
-    level: float = -24.0
+    seconds: Positive = 1.0
+    batch: Annotated[int, ABOVE_ZERO] = 8
+    music: Share = 0.04
+    sfx: Share = 0.03
+    silence: Share = 0.005
+    noise: Share = 0.12
+    reverb: Share = 0.0
+    band_limit: Share = 0.0
+    level: Annotated[float, FINITE] = -24.0
     level_spread: float = 5.0
-    wide_level: float = 0.1
-    level_range: tuple[float, float] = (-50.0, -8.0)
+    wide_level: Share = 0.1
+    level_range: Annotated[tuple[float, float], FINITE] = (-50.0, -8.0)
 
 
 class Crops:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from hac_cli.errors import UsageError
 from hac_cli.losses.adversarial import Kind
@@ -13,7 +13,7 @@ from hac_cli.losses.discriminators import SIZES
 from hac_cli.model.config import ModelConfig
 from hac_cli.train.crops import CropSettings
 from hac_cli.train.precision import Precision
-from hac_cli.train.tables import build
+from hac_cli.train.tables import ABOVE_ZERO, DECAY, Decay, Part, Positive, Share, build
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -49,17 +49,17 @@ class BalancerSettings:
     """``norm``: that of a clip's gradient at the output, where its level is 1."""
 
     on: bool = False
-    norm: float = 0.02
+    norm: Positive = 0.02
 
 
 @dataclass(frozen=True)
 class SpectralSettings:
     """``mels``: bands for each window; none, or 0: every STFT bin counts. ``linear``: weight of the linear part."""
 
-    windows: tuple[int, ...] = (128, 256, 512, 1024, 2048)
+    windows: Annotated[tuple[int, ...], ABOVE_ZERO] = (128, 256, 512, 1024, 2048)
     mels: tuple[int, ...] = (12, 24, 48, 80, 120)
     linear: float = 0.5
-    log_floor: float = 0.002
+    log_floor: Positive = 0.002
 
     def __post_init__(self) -> None:
         if self.mels and len(self.mels) != len(self.windows):
@@ -72,7 +72,7 @@ class WhisperSettings:
     of a batch's clips, the share that it hears; they count for all."""
 
     checkpoint: str = ""
-    part: float = 1.0
+    part: Part = 1.0
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,13 @@ class AdversarialSettings:
     size: str = "cpu"
     stft: bool = True
     filter_bands: bool = False
-    start: float = 0.3
+    start: Share = 0.3
     ramp_steps: int = 500
-    learning_rate: float = 5e-4
-    betas: tuple[float, float] = (0.8, 0.99)
+    learning_rate: Positive = 5e-4
+    betas: Annotated[tuple[float, float], DECAY] = (0.8, 0.99)
     weight_decay: float = 0.01
-    clip_norm: float = 10.0
-    part: float = 1.0
+    clip_norm: Positive = 10.0
+    part: Part = 1.0
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
@@ -103,13 +103,13 @@ class OptimSettings:
     gradients are ten times that, so that all count the same."""
 
     muon: bool = False
-    learning_rate: float = 1e-3
-    betas: tuple[float, float] = (0.9, 0.99)
+    learning_rate: Positive = 1e-3
+    betas: Annotated[tuple[float, float], DECAY] = (0.9, 0.99)
     weight_decay: float = 0.01
-    warmup_steps: int = 300
-    final_fraction: float = 0.02
-    clip_norm: float = 3.0
-    ema_decay: float = 0.999
+    warmup_steps: Annotated[int, ABOVE_ZERO] = 300
+    final_fraction: Share = 0.02
+    clip_norm: Positive = 3.0
+    ema_decay: Decay = 0.999
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class EvaluationSettings:
 
     minutes: float = 10.0
     clips: int = 8
-    seconds: float = 4.0
+    seconds: Positive = 4.0
     samples: int = 2
 
 
@@ -130,7 +130,7 @@ class Recipe:
     """
 
     seed: int = 0
-    max_steps: int = 1_000_000
+    max_steps: Annotated[int, ABOVE_ZERO] = 1_000_000
     precision: Precision = "auto"
     large: bool = False
     curvature: float = 0.0  # these three: see Codec.forward

@@ -4,35 +4,60 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 import typing
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from hac_cli.errors import UsageError
 
-SIGNED = ("crops.level", "crops.level_range")  # in dB; no other number may be below 0
-SHARES = (
-    "music", "sfx", "silence", "noise", "reverb", "band_limit", "wide_level", "start", "final_fraction",
-)  # fmt: skip
-DECAYS = ("betas", "ema_decay")
-ABOVE_ZERO = (
-    "max_steps", "seconds", "batch", "windows", "log_floor", "norm", "learning_rate", "warmup_steps", "clip_norm",
-    "strides", "widths", "dilations", "kernel", "expansion", "bits_per_token", "decoder_taps",
-)  # fmt: skip
+
+@dataclasses.dataclass(frozen=True)
+class Bounds:
+    """Of a number, or of each in a list, which then isn't empty. ``ends``: whether they may be reached."""
+
+    least: float
+    most: float
+    ends: tuple[bool, bool]
+    said: str
+
+    def hold(self, numbers: tuple[float, ...]) -> bool:
+        above, below = (operator.le if end else operator.lt for end in self.ends)
+        return all(above(self.least, number) and below(number, self.most) for number in numbers)
+
+
+NOT_NEGATIVE = Bounds(0, math.inf, (True, False), "finite and not below 0")  # where a field says nothing
+FINITE = Bounds(-math.inf, math.inf, (False, False), "finite")
+ABOVE_ZERO = Bounds(0, math.inf, (False, False), "above 0")
+DECAY = Bounds(0, 1, (True, False), "from 0 to below 1")
+
+Positive = Annotated[float, ABOVE_ZERO]
+Decay = Annotated[float, DECAY]
+Share = Annotated[float, Bounds(0, 1, (True, True), "from 0 to 1")]
+Part = Annotated[float, Bounds(0, 1, (False, True), "above 0 and at most 1")]
 
 
 def build(kind: type, values: dict[str, Any], where: str) -> Any:
-    """A dataclass from a table. Raises UsageError for a key that it doesn't have or a value of another kind."""
-    hints = typing.get_type_hints(kind)
+    """A dataclass from a table. Raises UsageError for a key that it doesn't have, a value of another kind, or one out
+    of the ``Bounds`` that its field is annotated with."""
+    hints = typing.get_type_hints(kind, include_extras=True)
     if unknown := sorted(set(values) - hints.keys()):
         raise UsageError(f"unknown key {unknown[0]!r} in [{where}]; known are {', '.join(sorted(hints))}")
     made: dict[str, Any] = {}
     for key, value in values.items():
-        if dataclasses.is_dataclass(hints[key]):
-            value = build(typing.cast(type, hints[key]), value, key) if isinstance(value, dict) else value
+        hint, bounds = _parts(hints[key])
+        if dataclasses.is_dataclass(hint):
+            value = build(typing.cast(type, hint), value, key) if isinstance(value, dict) else value
         made[key] = tuple(value) if isinstance(value, list) else value
-        if wanted := _mismatch(made[key], hints[key]) or _outside(made[key], where, key):
+        if wanted := _mismatch(made[key], hint) or _outside(made[key], bounds):
             raise UsageError(f"[{where}] {key} is {value!r}; it has to be {wanted}")
     return kind(**made)
+
+
+def _parts(hint: Any) -> tuple[Any, Bounds]:
+    """A field's type, and its bounds."""
+    if typing.get_origin(hint) is Annotated:
+        return typing.get_args(hint)
+    return hint, NOT_NEGATIVE
 
 
 def _mismatch(value: Any, hint: Any) -> str:
@@ -51,21 +76,11 @@ def _mismatch(value: Any, hint: Any) -> str:
     return "" if fits else f"of type {kind.__name__}"
 
 
-def _outside(value: Any, where: str, key: str) -> str:
+def _outside(value: Any, bounds: Bounds) -> str:
     """What a number, or those in a list, ought to be where they aren't."""
     numbers = value if isinstance(value, tuple) else (value,)
     if not all(isinstance(number, (int, float)) for number in numbers):
         return ""
-    if key in ABOVE_ZERO and not numbers:
-        return "a list of one or more"
-    if key in ABOVE_ZERO:
-        return "" if all(0 < number < math.inf for number in numbers) else "above 0"
-    if key == "part":
-        return "" if all(0 < number <= 1 for number in numbers) else "above 0 and at most 1"
-    if key in SHARES:
-        return "" if all(0 <= number <= 1 for number in numbers) else "from 0 to 1"
-    if key in DECAYS:
-        return "" if all(0 <= number < 1 for number in numbers) else "from 0 to below 1"
-    if f"{where}.{key}" in SIGNED:
-        return "" if all(map(math.isfinite, numbers)) else "finite"
-    return "" if all(0 <= number < math.inf for number in numbers) else "finite and not below 0"
+    if not numbers:
+        return "" if bounds is NOT_NEGATIVE else "a list of one or more"
+    return "" if bounds.hold(numbers) else bounds.said

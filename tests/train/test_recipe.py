@@ -51,7 +51,6 @@ def test_recipes_extend_and_refuse_unknown_keys(tmp_path):
         ("[losses]\nspectral = nan", "spectral is nan; it has to be finite"),
         ("[spectral]\nwindows = []\nmels = []", r"windows is \[\]; it has to be a list of one or more"),
         ("[spectral]\nwindows = ['512', 256]", "has to be a list of ints"),
-        ("[model]\nstrides = [20, 0, 2, 2]", r"strides is \[20, 0, 2, 2\]; it has to be above 0"),
     ],
 )
 def test_a_mistake_in_a_recipe_is_said(text, complaint, tmp_path):
@@ -64,6 +63,7 @@ def test_a_network_that_cannot_be_is_refused(tmp_path):
     for text, complaint in (
         ("sample_rate = 16000", "is 24000, that of all data"),
         ("widths = [8]", "one entry for each"),
+        ("strides = [20, 0, 2, 2]", "1 or more"),
     ):
         (tmp_path / "wrong.toml").write_text(f"[model]\n{text}")
         with pytest.raises(ModelError, match=complaint):
