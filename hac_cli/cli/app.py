@@ -114,7 +114,7 @@ def _run(arguments: list[str], console: Console) -> int:
         return error.exit_code
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # where help goes: files explain their own
-            console.failure(OutputError(f"can't be written: {error.strerror}", "standard output"))
+            console.failure(OutputError("the disk is full; make room and start again", "standard output"))
             return OutputError.exit_code
         advice = "report what is above" if console.debug else "run it again with --debug and report what it prints"
         fault = HacError(f"unexpected {type(error).__name__}: {error}; this is a fault in hac, {advice}")

@@ -109,7 +109,7 @@ def test_files_from(done, tree, call, tmp_path):
     code, _, errors = call("batch", "compress", "-n", "--files-from", tmp_path / "names", tree, "none")
     assert (code, errors) == (2, "hac: names in --files-from end in a zero byte; add -0\n")
     code, output, errors = call("batch", "compress", "-n", "--files-from", tmp_path / "none", tree, "none")
-    assert (code, errors) == (3, f"hac: {tmp_path}/none: can't be read: no such file or directory\n")
+    assert (code, errors) == (3, f"hac: {tmp_path}/none: no such file; check the name\n")
 
 
 def test_files_as_find_prints_them(tree, call, tmp_path, monkeypatch):

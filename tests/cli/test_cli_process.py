@@ -76,7 +76,7 @@ def test_streams_that_fail(hac, folder):
         for line in (["models"], ["--help"], ["--version"], ["batch", "compress", "--help"]):
             result = hac(*line, stdout=full, stderr=subprocess.PIPE, capture_output=False)
             assert (result.returncode, result.stderr.count("\n")) == (4, 1)
-            assert result.stderr.startswith("hac: standard output: can't be written")
+            assert result.stderr.startswith("hac: standard output: the disk is full")
         asked = os.environ | {"_HAC_COMPLETE": "bash_source"}
         result = hac(env=asked, stdout=full, stderr=subprocess.PIPE, capture_output=False)
         assert (result.returncode, result.stderr.count("\n")) == (4, 1)
