@@ -14,6 +14,10 @@ RECORDINGS = frozenset({
 })  # fmt: skip
 """Also what can't be read here: a recording that is left out in silence is a recording lost."""
 
+LOSSY = frozenset({
+    ".mp3", ".ogg", ".oga", ".opus", ".amr", ".m4a", ".aac", ".mp4", ".wma", ".webm", ".mka", ".ac3",
+})  # fmt: skip
+
 UNCHECKED = frozenset({"AVR", "HTK", "MAT4", "MAT5", "MPC2K", "SD2", "SDS", "WVE", "XI"})
 """By libsndfile's names, formats whose headers tell a length that nobody here compares: a part would pass for the
 whole."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,7 +26,7 @@ SCHEMA = "hac-batch-1"
 NAME = "hac-batch.jsonl"
 Record = dict[str, Any]
 _KINDS = {"event": str, "input": str, "member": str, "output": str, "digest": str, "input_stamp": str,
-          "input_digest": str, "input_bytes": int, "output_bytes": int, "outputs": list}  # fmt: skip
+          "input_digest": str, "input_bytes": int, "output_bytes": int, "outputs": list, "together": int}  # fmt: skip
 _FIRST = json.dumps({"schema": SCHEMA}).encode()[:-1]  # how one begins, even if its only line was torn
 
 
@@ -91,8 +92,11 @@ class Manifest:
         self._sync()
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
-        """Those of one job, in one write. Survives the end of this process; the next ``start`` makes sure of it."""
-        self._write(*(outcome.record() for outcome in outcomes))
+        """Those of one job, in one write. Survives the end of this process; the next ``start`` makes sure of it. Each
+        tells how many there are of its output: of a shard that lacks one, none counts."""
+        outcomes = list(outcomes)
+        of_output = Counter(outcome.output for outcome in outcomes)
+        self._write(*(outcome.record() | {"together": of_output[outcome.output]} for outcome in outcomes))
 
     def close(self) -> None:
         with _errors(self.path):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import os
+import posixpath
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hac_cli.audio.formats import LOSSY
 from hac_cli.batch.decoded import DECODED, Decoded
 from hac_cli.batch.job import ANOTHERS, EXISTS, Candidate, Counts, Item, Job, Settings
 from hac_cli.batch.manifest import Record, same_folder
@@ -30,7 +32,7 @@ _ITEM = "name, target, size, stamp, member, digest, free, unsure, whole"
 _TABLES = """
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
 CREATE TABLE earlier (name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT, warned INT);
-CREATE TABLE outputs (target BLOB PRIMARY KEY, bytes INT, digest TEXT, complete INT) WITHOUT ROWID;
+CREATE TABLE outputs (target BLOB PRIMARY KEY, bytes INT, digest TEXT, complete INT, due INT) WITHOUT ROWID;
 CREATE TABLE items (id INTEGER PRIMARY KEY, name BLOB, member BLOB, target BLOB, size INT, stamp TEXT, digest TEXT,
                     todo INT, known INT, free INT, unsure INT, whole INT, job INT);
 CREATE UNIQUE INDEX one_input ON items (name, member);
@@ -48,6 +50,7 @@ class Plan:
         self._existing = existing
         self._database = sqlite3.connect("")  # a private file that goes when it is closed
         self._database.executescript(_TABLES)
+        self._database.create_function("is_lossy", 1, lambda name: _is_lossy(_unpack(name)), deterministic=True)
         self._decoded = Decoded(self._database, settings)
         # what an output was made of is what has made it last; a recording is in one shard
         key = "name, member" if settings.shard_format else "target"
@@ -84,7 +87,8 @@ class Plan:
 
     def _remember_start(self, targets: list[tuple[bytes]], own: bool) -> None:
         if own:
-            query = "INSERT INTO outputs VALUES (?, NULL, NULL, 0) ON CONFLICT (target) DO UPDATE SET complete = 0"
+            query = ("INSERT INTO outputs VALUES (?, NULL, NULL, 0, NULL) "
+                     "ON CONFLICT (target) DO UPDATE SET complete = 0, due = NULL")  # fmt: skip
         else:
             query = "DELETE FROM outputs WHERE target = ?"
         self._database.executemany(query, targets)
@@ -100,8 +104,12 @@ class Plan:
         else:  # what was there before still is, if nothing was written
             written = "output_bytes" in record and not self._settings.shard_format
             self._update("size = -1, warned = 1, digest = NULL" if written else "size = -1", *key)
-        query = ("UPDATE outputs SET complete = 1, bytes = coalesce(?, bytes), digest = coalesce(?, digest) "
-                 "WHERE target = ?")  # fmt: skip
+        # a shard is complete with the last of its recordings: what was torn off behind one may be of others in it
+        due = "coalesce(due, ?) - 1"
+        self._database.execute(f"UPDATE outputs SET due = {due}, complete = {due} <= 0 WHERE target = ?",
+                               (*[record.get("together") or 1] * 2, key[2]))  # fmt: skip
+        query = ("UPDATE outputs SET bytes = coalesce(?, bytes), digest = coalesce(?, digest) "
+                 "WHERE target = ? AND complete")  # fmt: skip
         self._database.execute(query, (record.get("output_bytes"), record.get("digest"), key[2]))
 
     def _update(self, change: str, *values: Any) -> None:
@@ -153,11 +161,12 @@ class Plan:
                 yield item, OutputError(reason.format(item.target, maker))
 
     def _refuse_twins(self) -> Iterator[tuple[Item, HacError]]:
-        """Of inputs with one output, all but that which has made it, or else the first by its name."""
+        """Of inputs with one output, all but that which has made it, or else the first by its name, of those that have
+        lost least before."""
         twins = self._database.execute(
             f"SELECT {_ITEM}, id, first FROM (SELECT items.*, "
-            "first_value(id) OVER (PARTITION BY target ORDER BY earlier.size IS NULL, name, member) AS first "
-            "FROM items LEFT JOIN earlier USING (name, member, target)) WHERE id != first"
+            "first_value(id) OVER (PARTITION BY target ORDER BY earlier.size IS NULL, is_lossy(name), name, member) "
+            "AS first FROM items LEFT JOIN earlier USING (name, member, target)) WHERE id != first"
         ).fetchall()
         for *row, number, first in twins:
             other = self._database.execute("SELECT name, member FROM items WHERE id = ?", (first,)).fetchone()
@@ -234,8 +243,11 @@ class Plan:
         last = self._last_shard()
         for (shard,) in self._database.execute("SELECT DISTINCT number FROM shards ORDER BY number").fetchall():
             last += 1
-            while self._target.find(target := f"tokens-{last:06}.{self._settings.shard_format}") is not None:
-                last += 1
+            target = f"tokens-{last:06}.{self._settings.shard_format}"
+            if self._target.find(target) is not None:
+                raise UsageError(f"holds {target}, of which the manifest knows nothing: recordings might come twice; "
+                                 "name another folder, or the manifest of that batch with --manifest",
+                                 self._settings.target)  # fmt: skip
             query = "UPDATE items SET target = ? WHERE id IN (SELECT id FROM shards WHERE number = ?)"
             self._database.execute(query, (_pack(target), shard))
         self._database.execute("CREATE INDEX items_of_shard ON items (target)")
@@ -252,6 +264,10 @@ class Plan:
         for job, size in self._database.execute(order):
             rows = self._database.execute(query, (job,)).fetchall()
             yield Job(tuple(map(_item, rows)), size)
+
+
+def _is_lossy(name: str) -> bool:
+    return posixpath.splitext(name)[1].lower() in LOSSY
 
 
 def _item(row: Sequence[Any]) -> Item:

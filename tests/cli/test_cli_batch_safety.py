@@ -21,8 +21,9 @@ def test_what_was_begun_elsewhere_is_nobodys_here(format, folder, call):
     log.write_text("".join(line for line in log.read_text().splitlines(True) if '"done"' not in line))
     (folder / "two").mkdir()
     (folder / "two" / f"tokens-000000.{format}").write_text("of value")
-    assert call(*line, "two")[0] == 0
-    assert names(folder / "two") == [f"tokens-000000.{format}", f"tokens-000001.{format}"]
+    code, _, errors = call(*line, "two")
+    assert code == 2 and f"holds tokens-000000.{format}, of which the manifest knows nothing" in errors
+    assert names(folder / "two") == [f"tokens-000000.{format}"]
     assert (folder / "two" / f"tokens-000000.{format}").read_text() == "of value"
 
 
