@@ -16,6 +16,7 @@ ALLOWED = {
     "errors": set(),
     "outputs": set(),
     "cores": set(),
+    "interrupts": set(),
     "window": set(),
     "compiled": set(),
     "container": {"compiled"},
@@ -39,6 +40,7 @@ ALLOWED = {
     "editing": {"audio", "container", "model", "predictors", "window"},
     "eval": {
         "cores",
+        "interrupts",
         "container",
         "outputs",
         "codec",
@@ -61,7 +63,7 @@ ALLOWED = {
         "eval.metrics",
         "eval.spectrogram",
     },
-    "batch": {"outputs", "codec", "recordings", "predictors", "audio", "container", "model.released"},
+    "batch": {"interrupts", "outputs", "codec", "recordings", "predictors", "audio", "container", "model.released"},
     "cli": {
         "cores",
         "compiled",
@@ -84,6 +86,7 @@ WITHOUT_TORCH = (
     "errors",
     "outputs",
     "cores",
+    "interrupts",
     "window",
     "compiled",
     "container",

@@ -30,7 +30,7 @@ MORE = "goes on after the {:.2f} s of its header; if that is wrong, write it ane
 ANOTHER = "has a second chunk of samples, after {:.2f} s"
 BEHIND = {Behind.FILE: GOES_ON, Behind.ANOTHER: ANOTHER, Behind.MORE: MORE}
 HAC = b"\x89HAC"
-_NO_RAW = (*MAGICS, HAC, b"fLaC", b"OggS", b"FORM", b"caff", b"riff")
+_NO_RAW = (*MAGICS, HAC, b"fLaC", b"OggS", b"FORM", b"caff", b"riff", b"RIFX", b".snd", b"ID3")
 _NO_END = 1 << 62
 """libsndfile says about 2**63 samples where it does not know."""
 _PIECE_SAMPLES = 4096

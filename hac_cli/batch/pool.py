@@ -12,7 +12,6 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
@@ -22,6 +21,7 @@ from hac_cli.batch.job import Job, Outcome, Settings
 from hac_cli.batch.storage import open_folder
 from hac_cli.batch.work import prepare, use_one_thread, work
 from hac_cli.errors import HacError
+from hac_cli.interrupts import interrupts_held
 
 ATTEMPTS = 2
 """How often a job is begun before the death of its workers is put down to it."""
@@ -109,7 +109,7 @@ class _Worker:
         self.ready = False
         self.connection, other_end = context.Pipe()
         self._process: BaseProcess = context.Process(target=_serve, args=(other_end, settings), daemon=True)
-        with _no_interrupts():
+        with interrupts_held():
             self._process.start()
         other_end.close()
 
@@ -137,28 +137,6 @@ class _Worker:
             self._process.terminate()
             self._process.join()
         return self._process.exitcode
-
-
-@contextlib.contextmanager
-def _no_interrupts() -> Iterator[None]:
-    """Processes that are started here don't get Ctrl-C, which is for the one that started them: it is told as soon as
-    they are."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # when it starts, it lets them through
-    came: list[int] = []  # to another thread of this process, which doesn't keep it waiting
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if main else None
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        if main:
-            signal.signal(signal.SIGINT, handler)
-        if came:
-            signal.raise_signal(signal.SIGINT)
 
 
 def _serve(connection: Connection, settings: Settings) -> None:

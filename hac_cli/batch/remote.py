@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hac_cli.batch.storage import Entry, Folder, Problem, explain_input, explain_output
+from hac_cli.batch.storage import Entry, Folder, Problem, Skip, explain_input, explain_output, no_folder
 from hac_cli.errors import HacError, InputError, UsageError
 
 ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "memory"})
@@ -45,7 +45,7 @@ class RemoteFolder:
             if not self._system.isdir(self._root):
                 raise InputError("there is no such folder", self.location)
 
-    def files(self, report: Problem, leave_out: Folder | None = None) -> Iterator[Entry]:
+    def files(self, report: Problem, leave_out: Folder | None = None, skip: Skip = no_folder) -> Iterator[Entry]:
         skipped = leave_out._root if isinstance(leave_out, RemoteFolder) else None
         waiting = [self._root]
         while waiting:
@@ -53,7 +53,8 @@ class RemoteFolder:
             for facts in self._listed(folder, report):
                 path = facts["name"].rstrip("/")
                 if facts["type"] == "directory":
-                    waiting += [path] if path not in (folder, skipped) else []
+                    left_out = path in (folder, skipped) or skip(posixpath.relpath(path, self._root))
+                    waiting += [] if left_out else [path]
                 elif path != folder:  # S3 has objects that stand for folders
                     yield _entry(posixpath.relpath(path, self._root), facts)
 

@@ -105,7 +105,7 @@ def make_plan(
     plan of so many.
     """
     plan = Plan(settings, open_folder(settings.target), existing)
-    plan.remember(records, inside)
+    plan.history.remember(records, inside)
     refused: list[Outcome] = []
 
     def report(name: str, error: HacError) -> None:
@@ -128,7 +128,7 @@ def carry_out(
     started = time.perf_counter()
     summary = Summary(settings.command)
     target = open_folder(settings.target)
-    for name, known in planned.plan.interrupted():
+    for name, known in planned.plan.history.interrupted():
         target.clean(name)
         if settings.shard_format and not known:
             target.remove(name)  # its recordings go to other shards now

@@ -40,12 +40,15 @@ class Selection:
         """Whether it is to be left out, or a folder that it is in."""
         return any(_matches(part, self.exclude) for part in _with_folders(name))
 
-    def takes(self, name: str, usual: frozenset[str]) -> bool:
+    def takes(self, name: str, usual: frozenset[str], never: frozenset[str]) -> bool:
+        """``usual``: extensions of inputs; ``never``: those of what can't be one, whatever pattern it fits."""
+        extension = posixpath.splitext(name)[1].lower()
         if self.leaves_out(name):
             return False
-        if self.include or self.names is not None:
+        if self.names is not None:
             return not self.include or _matches(name, self.include)
-        extension = posixpath.splitext(name)[1].lower()
+        if self.include:
+            return extension not in never and _matches(name, self.include)
         if extension not in usual:
             self.passed_over[extension] += 1
         return extension in usual
@@ -77,13 +80,14 @@ def candidates(settings: Settings, selection: Selection, report: Problem) -> Ite
         base = posixpath.basename(entry.name)
         if base == manifest.NAME or outputs.is_temporary(base):
             continue
-        if selection.takes(entry.name, RECORDINGS if settings.command == COMPRESS else CODED):
+        kinds = (RECORDINGS, CODED) if settings.command == COMPRESS else (CODED, RECORDINGS)
+        if selection.takes(entry.name, *kinds):
             yield from _outputs(settings, selection, source, entry, report)
 
 
 def _entries(source: Folder, target: Folder, selection: Selection, report: Problem) -> Iterator[Entry]:
     if selection.names is None:
-        yield from source.files(report, leave_out=target)
+        yield from source.files(report, target, selection.leaves_out)
         return
     for given in selection.names:
         name = safe_name(given.removeprefix(f"{source.location.rstrip('/')}/"))

@@ -32,6 +32,14 @@ Problem = Callable[[str, HacError], None]
 """Told the name of a folder that can't be looked into, and why."""
 
 
+Skip = Callable[[str], bool]
+"""Whether a folder is to be passed over, by its name."""
+
+
+def no_folder(_: str) -> bool:
+    return False
+
+
 class Folder(Protocol):
     """A folder by its location. All names are relative to it, with ``/``; errors are InputError and OutputError."""
 
@@ -40,8 +48,8 @@ class Folder(Protocol):
     def check(self) -> None:
         """Raises InputError unless it is there."""
 
-    def files(self, report: Problem, leave_out: Folder | None = None) -> Iterator[Entry]:
-        """Every file in it, in no order, but for those in ``leave_out``."""
+    def files(self, report: Problem, leave_out: Folder | None = None, skip: Skip = no_folder) -> Iterator[Entry]:
+        """Every file in it, in no order, but for those in ``leave_out`` and in folders to ``skip``."""
 
     def find(self, name: str) -> Entry | None:
         """None if there is no such file. Where that can't be told, one of no size and no time."""
@@ -91,7 +99,7 @@ class LocalFolder:
             raise InputError("is no folder; name one, and give single files to hac compress and decompress",
                              self.location)  # fmt: skip
 
-    def files(self, report: Problem, leave_out: Folder | None = None) -> Iterator[Entry]:
+    def files(self, report: Problem, leave_out: Folder | None = None, skip: Skip = no_folder) -> Iterator[Entry]:
         skipped = _identity(leave_out.location) if isinstance(leave_out, LocalFolder) else None
         if skipped == _identity(self.location):
             skipped = None  # outputs lie beside their inputs
@@ -109,7 +117,7 @@ class LocalFolder:
                     for entry in entries:
                         name = f"{folder}/{entry.name}" if folder else entry.name
                         if _is_folder(entry):
-                            stack.append((name, (*above, here)))
+                            stack += [] if skip(name) else [(name, (*above, here))]
                         else:
                             yield self.find(name) or Entry(name, 0, "")  # a broken link, as reading it will tell
             except OSError as error:

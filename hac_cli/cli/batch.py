@@ -138,8 +138,6 @@ def _settings(command: str, model: str | None, options: dict[str, Any], **more: 
 
 def _absolute(location: str) -> str:
     """Workers, and those of other machines, may have another current folder."""
-    if not location:
-        raise UsageError("the name of a folder is empty, as that of a shell's variable that is not set")
     if location == "-":
         raise UsageError("a batch goes from folder to folder, and - is a pipe; ./- is a folder of that name")
     try:
@@ -176,6 +174,8 @@ def _run(
     if null and not files_from:
         raise UsageError("-0 is for names of --files-from; without it, leave it out")
     open_folder(settings.source).check()  # before anything is made in DST
+    if Path(settings.target).is_file():
+        raise UsageError("is a file; name a folder for the outputs", settings.target)
     existing = plan.OVERWRITE if force else plan.SKIP if skip_existing else plan.REFUSE
     path = manifest or _default_manifest(settings.target)
     report = Report(console, settings, as_json)

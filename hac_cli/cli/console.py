@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from hac_cli import compiled
 from hac_cli.cores import cores
-from hac_cli.errors import HacError, OutputError, output_errors, shown
+from hac_cli.errors import HacError, OutputError, UsageError, output_errors, shown
 
 FILE = click.Path(readable=False)  # whoever opens it tells better what is wrong with it
 
@@ -135,6 +136,8 @@ def engine_options(command: Command) -> Command:
 
     def join(context: click.Context, _: click.Parameter, device: str | None) -> None:
         if device and context.params["engine"] == "numpy":
+            if context.get_parameter_source("engine") == ParameterSource.COMMANDLINE:
+                raise UsageError("--device is for torch; leave out --engine numpy, or the device")
             context.params["engine"] = "torch"
         if device:
             context.params["engine"] += f":{device}"

@@ -59,8 +59,6 @@ def make_plan(source: str, target: str | None, extension: str, force: bool) -> P
     Raises UsageError if the output is the input or a terminal, or a ``.hac`` file or headerless samples by the name of
     a recording; OutputError if it exists and ``force`` is off.
     """
-    if "" in (source, target):
-        raise UsageError("a file name is empty, as that of a shell's variable that is not set; - is a pipe")
     if target is None:
         target = _default_target(source, extension)
     plan = Plan(None if source in _INPUT_NAMES else source, None if target in _OUTPUT_NAMES else target)

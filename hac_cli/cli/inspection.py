@@ -36,9 +36,9 @@ def inspect(
     all fail alike, and 1 if not.
     """
     codes, examined = [], 0
-    for path in itertools.chain.from_iterable(map(_files, paths)):
+    for path, problem in itertools.chain.from_iterable(map(_files, paths)):
         name = files.input_name(path)
-        facts, failure = _examine(path, name, describe, with_tokens)
+        facts, failure = _examine(path, name, describe, with_tokens, problem)
         if schema:
             console.show(json.dumps({"schema": schema, "file": name, **facts}))
         elif "error" not in facts and not console.quiet:
@@ -53,26 +53,32 @@ def inspect(
         raise click.exceptions.Exit(codes[0] if len({*codes}) == 1 else HacError.exit_code)
 
 
-def _files(path: str) -> list[str]:
-    """In order; a folder without any, or that can't be read, is left for ``_examine`` to tell."""
+def _files(path: str) -> list[tuple[str, HacError | None]]:
+    """In order; those in a folder, links to others followed, with what can't be looked at and why."""
     if not files.is_folder(path):
-        return [path]
-    unread: list[OSError] = []
-    places = os.walk(path, onerror=unread.append)
-    found = [str(Path(folder, name)) for folder, _, names in places for name in names if name.lower().endswith(".hac")]
-    return sorted([*found, *(str(error.filename) for error in unread)]) or [path]
+        return [(path, None)]
+    from hac_cli.batch.storage import LocalFolder
+
+    found: dict[str, HacError | None] = {}
+    for entry in LocalFolder(path).files(found.__setitem__):
+        if entry.name.lower().endswith(".hac"):
+            pipe = Path(path, entry.name).exists() and not Path(path, entry.name).is_file()  # which would be waited for
+            found[entry.name] = InputError("is no regular file") if pipe else None
+    if not found:
+        return [(path, InputError("is a folder without .hac files"))]
+    return [(os.path.normpath(Path(path, name)), problem) for name, problem in sorted(found.items())]
 
 
 def _examine(
-    path: str, name: str, describe: Callable[[Report], Facts], with_tokens: bool
+    path: str, name: str, describe: Callable[[Report], Facts], with_tokens: bool, problem: HacError | None
 ) -> tuple[Facts, HacError | None]:
     """What is known of a file, and what is wrong with it; no more than that if it can't be read at all."""
     from hac_cli import predictors
     from hac_cli.container import verify
 
     try:
-        if files.is_folder(path):
-            raise InputError("is a folder without .hac files, or can't be read")
+        if problem:
+            raise problem
         with files.reading(path) as stream:
             report = verify(stream, predictors.for_header if with_tokens else None)
     except HacError as error:

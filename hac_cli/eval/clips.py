@@ -57,7 +57,8 @@ def find(folder: Path) -> list[str]:
     """
     if not folder.is_dir():
         raise InputError("is no folder; name one that holds recordings", str(folder))
-    files = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in RECORDINGS)
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in RECORDINGS)
+    files = (path.relative_to(folder) for path in found if path.is_file() or not path.exists())  # a pipe would wait
     names = sorted(file.as_posix() for file in files if not any(part.startswith(".") for part in file.parts))
     if not names:
         raise InputError("holds no audio; put recordings into it, such as .wav or .flac", str(folder))

@@ -15,6 +15,8 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hac_cli.interrupts import interrupts_held
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -31,7 +33,8 @@ def run_all(
     """
     doubtful = []
     with _executor(jobs) as pool:
-        futures = {pool.submit(function, task): task for task in tasks}
+        with interrupts_held():  # which would end a process that doesn't know yet that Ctrl-C isn't for it
+            futures = {pool.submit(function, task): task for task in tasks}
         for future in as_completed(futures):
             if isinstance(future.exception(), BrokenProcessPool):
                 doubtful.append(futures[future])

@@ -226,7 +226,7 @@ def test_what_is_done_again(settings, source, tmp_path):
     assert pairs(made).keys() == {"0.wav", "1.wav", "2.wav", "3.wav", "4.wav", "7.wav"}
     assert (made.counts.done, made.counts.skipped) == (2, 0)
     assert [(outcome.input, outcome.exit_code) for outcome in made.refused] == [("8.wav", 4)]
-    assert made.plan.interrupted() == [("7.hac", False)]
+    assert made.plan.history.interrupted() == [("7.hac", False)]
     assert planned(settings, existing=plan.SKIP).counts.skipped == 1
     assert "8.wav" in pairs(planned(settings, existing=plan.OVERWRITE))
     assert planned(replace(settings, mono=True)).counts.done == 0
@@ -363,7 +363,7 @@ def test_a_manifest_torn_between_the_recordings_of_a_shard(settings, source, tmp
     path.write_bytes(b"".join([*kept, told]))
     made = planned(settings, shard_bytes=10)
     told, torn = json.loads(told), json.loads(torn)
-    assert made.plan.interrupted() == [(torn["output"], False)] and made.counts.done == 2
+    assert made.plan.history.interrupted() == [(torn["output"], False)] and made.counts.done == 2
     assert shards(made) == {torn["output"]: {told["input"]}, "tokens-000002.npz": {torn["input"]}}
 
 
