@@ -82,6 +82,8 @@ def _measure(console: Console, folder: Path, options: dict[str, Any]) -> Results
     from hac_cli.eval.bench import Bench
 
     results_path, html_path = options["results_path"], options["html_path"]
+    if results_path and results_path == html_path:
+        raise UsageError("--results and --html name one file; name two", str(html_path))
     _refuse_overwriting(results_path, options["force"] or options["resume"], "go on with it with --resume, or ")
     _refuse_overwriting(html_path, options["force"])
     if options["resume"] and not results_path:
@@ -132,6 +134,12 @@ def _choose_coders(options: dict[str, Any]) -> tuple[list[Coder], dict[str, str]
 
 
 def _refuse_overwriting(path: Path | None, force: bool, else_: str = "") -> None:
+    from hac_cli.audio.formats import RECORDINGS
+
+    if path == Path("-"):
+        raise UsageError("results and pages are files; --json and --csv give results to standard output")
+    if path and path.suffix.lower() in {".hac", *RECORDINGS}:
+        raise UsageError("is the name of a recording; name a file such as results.json or page.html", str(path))
     if path and path.exists() and not force:
         raise OutputError(f"exists; {else_}overwrite it with -f, or name another output", str(path))
     if path and not path.parent.is_dir():

@@ -315,6 +315,21 @@ def test_manifest_lines_are_json(settings, source, tmp_path):
     assert {"input", "output", "input_bytes", "output_bytes", "seconds", "bitrate", "digest", "took"} <= done.keys()
 
 
+def test_patterns_take_no_outputs_for_inputs(settings, source):
+    source("talks/a.wav", "talks/a.hac", "talks/b.flac")
+    assert pairs(planned(settings, Selection(include=("talks/*",)))).keys() == {"talks/a.wav", "talks/b.flac"}
+    decoded = replace(settings, command="decompress", extension=".wav")
+    assert pairs(planned(decoded, Selection(include=("talks/*",)))).keys() == {"talks/a.hac"}
+
+
+def test_a_folder_that_is_left_out_is_not_looked_into(settings, source, tmp_path):
+    source("a.wav", "loop/b.wav")
+    (tmp_path / "src" / "loop" / "again").symlink_to(tmp_path / "src")
+    assert planned(settings).refused
+    made = planned(settings, Selection(exclude=("loop",)))
+    assert not made.refused and pairs(made).keys() == {"a.wav"}
+
+
 # -- shards -----------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 from cli_tools import make_hac
 
@@ -169,3 +170,16 @@ def test_models(call):
     assert code == 0
     assert text.startswith(f"* {MODEL.name}: {MODEL.description}\n")
     assert f"{MODEL.parameters:,} parameters" in text and MODEL.card.strip() in text
+
+
+def test_a_folder_is_walked_as_by_a_batch(call, folder):
+    """Links to folders are followed, a pipe isn't waited for."""
+    (folder / "archive").mkdir()
+    (folder / "disk").mkdir()
+    make_hac(folder / "archive" / "good.hac")
+    (folder / "disk" / "bad.hac").write_bytes(make_hac(folder / "cut.hac").read_bytes()[:200])
+    (folder / "archive" / "more").symlink_to("../disk")
+    os.mkfifo(folder / "archive" / "pipe.hac")
+    code, out, errors = call("verify", "archive")
+    assert code == 1 and "archive/good.hac: OK" in out and "archive/more/bad.hac: DAMAGED" in out
+    assert "archive/pipe.hac: is no regular file" in errors and "3 files, 2 of them damaged" in errors
