@@ -64,7 +64,7 @@ def batch_options(command: Command) -> Command:
 @click.option("--mono", is_flag=True, help="Mix all channels down to one.")
 @click.option("--best", is_flag=True, help="Sound better for the same tokens a second: try what they decode to. Slow.")
 @click.option("--to", "shard_format", type=click.Choice(["npz", "parquet", "jsonl"]),
-              help="Write tokens in shards, for machine learning, and not .hac files.")  # fmt: skip
+              help="Write tokens in shards, for machine learning, and not .hac files; without tags.")  # fmt: skip
 @click.option("--shard-size", "shard_megabytes", metavar="MB", type=click.IntRange(min=1),
               help=f"How many megabytes of input go to a shard, at most; {SHARD_MEGABYTES} if not given.")  # fmt: skip
 @batch_options

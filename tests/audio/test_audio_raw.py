@@ -66,7 +66,7 @@ class InPieces(io.RawIOBase):
         return len(piece)
 
 
-@pytest.mark.parametrize("format", ["WAV", "RF64", "FLAC", "AIFF", "CAF", "OGG"])
+@pytest.mark.parametrize("format", ["WAV", "RF64", "FLAC", "AIFF", "CAF", "OGG", "AU"])
 def test_a_header_is_no_sound(format: str) -> None:
     stream = io.BytesIO()
     soundfile.write(stream, speechlike(1, 0.2).T, 8000, format=format)
