@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hac_cli.cli.console import FILE, Console, common_options, count
+from hac_cli.cli.console import FILE, Console, common_options, count, printable
 from hac_cli.cli.inspection import Facts, inspect
 
 if TYPE_CHECKING:
@@ -82,10 +82,5 @@ def _as_text(name: str, facts: Facts) -> str:
         f"  recording  {facts['sample_rate']} Hz, {count(facts['channels'], 'channel')}, {length}\n"
         f"  tokens     {frames} in {count(facts['blocks'], 'block')} of up to {facts['frames_per_block']}, {coding}\n"
         f"  size       {facts['file_bytes']} bytes{rate}"
-        + "".join(f"\n  {_printable(key):10} {_printable(value)}" for key, value in facts["metadata"].items())
+        + "".join(f"\n  {printable(key):10} {printable(value)}" for key, value in facts["metadata"].items())
     )
-
-
-def _printable(text: str) -> str:
-    """Nothing that a terminal would obey."""
-    return "".join(character if character.isprintable() else " " for character in text)
