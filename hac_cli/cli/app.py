@@ -93,7 +93,7 @@ def _run(arguments: list[str], console: Console) -> int:
         warnings.simplefilter("ignore")
     try:
         if "" in arguments:
-            raise UsageError("an argument is empty, as a shell's variable is that is not set; - is a pipe")
+            raise UsageError("an argument is empty, as that of a shell's variable that is not set; - is a pipe")
         if COMPLETION_VARIABLE in os.environ:  # the shell asks what could follow
             cli.main(arguments, prog_name="hac", complete_var=COMPLETION_VARIABLE)
         with cli.make_context("hac", arguments, obj=console) as context:
