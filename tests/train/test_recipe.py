@@ -95,7 +95,7 @@ def test_recipes_that_ship_are_within_the_limits(path):
 def test_v1_has_every_component(name):
     recipe = Recipe.read(name)
     losses, model = recipe.losses, recipe.model
-    assert min(losses.waveform, losses.spectral, losses.whisper, losses.adversarial, losses.features) > 0
+    assert min(losses.waveform + losses.coherence, losses.spectral, losses.whisper, losses.adversarial, losses.features) > 0
     assert recipe.spectral.mels and recipe.adversarial.stft and recipe.adversarial.filter_bands
     assert (model.input_scaling, model.feature_scaling, model.scale_tracking) == ("none", "mean_abs", "batch")
 
@@ -113,7 +113,7 @@ def test_v1_has_every_component(name):
 def test_v2_has_every_component(name, hop, bitrate):
     recipe = Recipe.read(name)
     losses, model = recipe.losses, recipe.model
-    assert min(losses.waveform, losses.spectral, losses.adversarial, losses.features) > 0
+    assert min(losses.waveform + losses.coherence, losses.spectral, losses.adversarial, losses.features) > 0
     assert "release" in name or (losses.whisper, recipe.spectral.mels) == (0, ())
     assert recipe.adversarial.stft and not recipe.adversarial.filter_bands
     assert (model.input_scaling, model.feature_scaling, model.scale_tracking) == ("z_norm", "std", "ema")
