@@ -38,7 +38,7 @@ def cut(source: Source, target: Target, *, start: float = 0.0, duration: float |
     is the source.
     """
     refuse_same_file(source, target)
-    with contextlib.closing(ByteSource(source)) as file, whole_bytes(target) as sink:
+    with ByteSource(source) as file, whole_bytes(target) as sink:
         reader = open_reader(file)
         header, rate = reader.header, reader.header.sample_rate
         window = Window.of_seconds(start, duration, rate)
@@ -107,7 +107,7 @@ def cat(sources: Sequence[Source], target: Target) -> list[float]:
 @contextlib.contextmanager
 def _opened(source: Source) -> Iterator[Reader]:
     """One of several files, whose name is in errors of its own."""
-    with contextlib.closing(ByteSource(source)) as file:
+    with ByteSource(source) as file:
         try:
             yield open_reader(file)
         except OutputError:

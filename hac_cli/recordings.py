@@ -193,7 +193,7 @@ def decompress(
     behind the end, or a target that is the source.
     """
     refuse_same_file(source, target)
-    with contextlib.closing(ByteSource(source)) as file:
+    with ByteSource(source) as file:
         total = _exact_samples(source)
         damages: list[Damage] = []
         heard_once = live and not file.seekable()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from hac_cli.audio.cutoff import read_at
-from hac_cli.errors import OutputError, UsageError, input_errors
+from hac_cli.errors import CorruptError, OutputError, RangeError, UsageError, input_errors
 
 Source = str | os.PathLike[str] | BinaryIO
 
@@ -109,6 +109,15 @@ class ByteSource:
         file = self._stream if self._spool is None else self._spool
         os.lseek(file.fileno(), 0, os.SEEK_SET)
         return file
+
+    def __enter__(self) -> ByteSource:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """What is wrong with what was read gets the name of the file that it was read from."""
+        self.close()
+        if isinstance(error, CorruptError | RangeError) and error.path is None:
+            error.path = self.path
 
     def close(self) -> None:
         if self.path is not None:

@@ -15,7 +15,6 @@ checked as there.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -56,7 +55,7 @@ def read_tokens(source: Source) -> Recording:
     Raises InputError if there is none, CorruptError if it is damaged, ModelError if what its tokens are decoded with is
     not installed, UsageError if it has several tokens a frame.
     """
-    with contextlib.closing(ByteSource(source)) as file:
+    with ByteSource(source) as file:
         reader = open_reader(file)
         return _from_reader(file.path or "", reader.header.model_name or "", reader)
 

@@ -333,3 +333,14 @@ def test_a_recording_is_never_written_over_itself(tmp_path):
         with pytest.raises(UsageError, match="the input as well"):
             work(str(path), path)
         assert path.read_bytes() == before
+
+
+def test_errors_name_the_file(tmp_path):
+    path = tmp_path / "talk.hac"
+    hac_cli.compress(recording(400), path)
+    with pytest.raises(UsageError, match="before that start") as late:
+        hac_cli.decompress(path, io.BytesIO(), start=5)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(CorruptError) as cut:
+        hac_cli.decompress(path, io.BytesIO())
+    assert late.value.path == cut.value.path == str(path)

@@ -95,7 +95,10 @@ def test_recipes_that_ship_are_within_the_limits(path):
 def test_v1_has_every_component(name):
     recipe = Recipe.read(name)
     losses, model = recipe.losses, recipe.model
-    assert min(losses.waveform + losses.coherence, losses.spectral, losses.whisper, losses.adversarial, losses.features) > 0
+    assert (
+        min(losses.waveform + losses.coherence, losses.spectral, losses.whisper, losses.adversarial, losses.features)
+        > 0
+    )
     assert recipe.spectral.mels and recipe.adversarial.stft and recipe.adversarial.filter_bands
     assert (model.input_scaling, model.feature_scaling, model.scale_tracking) == ("none", "mean_abs", "batch")
 
