@@ -10,7 +10,6 @@ from hac_cli.container.predictor import Predictor
 from hac_cli.container.reader import Reader
 from hac_cli.container.registry import (
     BANDWIDTH_HERTZ,
-    CODEC_SAMPLE_RATE,
     LOWEST_VERSION,
     MODELS,
     MOST_BANDWIDTH,
@@ -24,6 +23,7 @@ from hac_cli.container.registry import (
 from hac_cli.container.summary import Summary
 from hac_cli.container.verify import Report, samples_at_end, verify
 from hac_cli.container.writer import Writer
+from hac_cli.rate import CODEC_SAMPLE_RATE
 
 __all__ = [
     "BANDWIDTH_HERTZ",

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from hac_cli.container.predictor import DIGEST_SIZE as PREDICTOR_DIGEST_SIZE
 from hac_cli.container.registry import (
     BAND_LIMITED,
-    CODEC_SAMPLE_RATE,
     COMPACT,
     LOWEST_VERSION,
     MODELS,
@@ -22,6 +21,7 @@ from hac_cli.container.registry import (
 )
 from hac_cli.container.source import Source
 from hac_cli.errors import CorruptError, UsageError
+from hac_cli.rate import CODEC_SAMPLE_RATE
 
 MAGIC = b"\x89HAC"
 MAX_FRAMES_PER_BLOCK = 4096

@@ -23,8 +23,5 @@ BANDWIDTH_HERTZ, MOST_BANDWIDTH = 375, 31
 RAW, PREDICTED = 0, 1
 PAYLOAD_CODINGS = {RAW: "raw", PREDICTED: "predicted"}
 
-CODEC_SAMPLE_RATE = 24000
-"""Samples a second that every model of this major version codes, whatever the recording's own rate."""
-
 MODELS: dict[int, str] = {1: "v2", 2: "v1", 3: "v2-150"}
 """Model number to model name. 0 is a model without a registered name, known by its weights' digest alone."""

@@ -23,10 +23,10 @@ from hac_cli.container.header import Header, header_crc
 from hac_cli.container.metadata import METADATA, pack_metadata
 from hac_cli.container.packing import TokenDigest
 from hac_cli.container.predictor import Predictor
-from hac_cli.container.registry import CODEC_SAMPLE_RATE
 from hac_cli.container.source import Writable
 from hac_cli.container.summary import Summary
 from hac_cli.errors import UsageError
+from hac_cli.rate import CODEC_SAMPLE_RATE
 
 COPY_SECONDS, LIVE_COPY_SECONDS = 64, 8
 """So often the header is written again, for those who find the first one damaged, or come later."""

@@ -7,8 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hac_cli.container import CODEC_SAMPLE_RATE
 from hac_cli.errors import ModelError
+from hac_cli.rate import CODEC_SAMPLE_RATE
 
 MAX_PARAMETERS = 4_000_000
 
