@@ -40,33 +40,33 @@ class SystemErrors:
 
 
 def input_errors(path: str | None) -> SystemErrors:
-    """Around code that reads: InputErrors. A reader of the output that has gone away is no error of the input."""
-
-    def explained(error: OSError) -> InputError | None:
-        if isinstance(error, BrokenPipeError):
-            return None
-        if isinstance(error, FileNotFoundError):
-            return InputError("no such file; check the name", path)
-        if isinstance(error, IsADirectoryError):
-            return InputError("is a directory; name the files in it, or give it to hac batch", path)
-        return InputError(f"can't be read: {reason_of(error)}", path)
-
-    return SystemErrors(explained)
+    """Around code that reads: InputErrors."""
+    words = {
+        errno.ENOENT: "no such file; check the name",
+        errno.EISDIR: "is a directory; name the files in it, or give it to hac batch",
+    }
+    return _told(InputError, words, "can't be read", path)
 
 
 def output_errors(path: str | None) -> SystemErrors:
-    """Around code that writes: OutputErrors; but for a reader that has gone away."""
+    """Around code that writes: OutputErrors."""
+    full = "the disk is full; make room and start again"
+    words = {
+        errno.ENOSPC: full,
+        errno.EDQUOT: full,
+        errno.ENOENT: "its folder does not exist; create it first",
+        errno.EISDIR: "is a directory; name a file in it",
+    }
+    return _told(OutputError, words, "can't be written", path)
 
-    def explained(error: OSError) -> OutputError | None:
+
+def _told(kind: type[HacError], words: dict[int, str], otherwise: str, path: str | None) -> SystemErrors:
+    """``words`` by the system's numbers. A reader of the output that has gone away is no error of a file."""
+
+    def explained(error: OSError) -> HacError | None:
         if isinstance(error, BrokenPipeError):
             return None
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return OutputError("the disk is full; make room and start again", path)
-        if isinstance(error, FileNotFoundError):
-            return OutputError("its folder does not exist; create it first", path)
-        if isinstance(error, IsADirectoryError):
-            return OutputError("is a directory; name a file in it", path)
-        return OutputError(f"can't be written: {reason_of(error)}", path)
+        return kind(words.get(error.errno or 0) or f"{otherwise}: {reason_of(error)}", path)
 
     return SystemErrors(explained)
 

@@ -59,11 +59,15 @@ def _files(path: str) -> list[tuple[str, HacError | None]]:
         return [(path, None)]
     from hac_cli.batch.storage import LocalFolder
 
+    folder = LocalFolder(path)
     found: dict[str, HacError | None] = {}
-    for entry in LocalFolder(path).files(found.__setitem__):
+    for entry in folder.files(found.__setitem__):
         if entry.name.lower().endswith(".hac"):
-            pipe = Path(path, entry.name).exists() and not Path(path, entry.name).is_file()  # which would be waited for
-            found[entry.name] = InputError("is no regular file") if pipe else None
+            try:
+                with folder.reading(entry.name):
+                    found[entry.name] = None
+            except InputError as error:  # a pipe, which would be waited for
+                found[entry.name] = error
     if not found:
         return [(path, InputError("is a folder without .hac files"))]
     return [(os.path.normpath(Path(path, name)), problem) for name, problem in sorted(found.items())]

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hac_cli.errors import HacError, output_errors
+from hac_cli.errors import HacError
 from hac_cli.model.released import WEIGHTS, find
 from hac_cli.train.checkpoint import replaced
 from hac_cli.train.data import Source
@@ -35,14 +35,13 @@ def publish(name: str, weights: Path, sources: Sequence[Path], folder: Path = WE
     entry["sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     entry["predictor_sha256"] = hashlib.sha256(predictor).hexdigest()
     judges = weights.with_suffix(DISCRIMINATORS)
-    with output_errors(str(folder)):
-        for source in filter(Path.exists, (weights, judges)):
-            with replaced(folder / f"{name}{source.suffix}") as partial:
-                shutil.copyfile(source, partial)
-        with replaced(folder / f"{name}.predictor") as partial:
-            partial.write_bytes(predictor)
-        with replaced(folder / "released.json") as partial:
-            partial.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    for source in filter(Path.exists, (weights, judges)):
+        with replaced(folder / f"{name}{source.suffix}") as partial:
+            shutil.copyfile(source, partial)
+    with replaced(folder / f"{name}.predictor") as partial:
+        partial.write_bytes(predictor)
+    with replaced(folder / "released.json") as partial:
+        partial.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
     return report
 
 
