@@ -17,7 +17,7 @@ from hac_cli.model.engine import DEFAULT_ENGINE, Engine, load_engine
 from hac_cli.model.stream import FRAMES_PER_CALL, DecoderStream, EncoderStream, frames_for
 
 if TYPE_CHECKING:
-    from hac_cli.search import SearchingStream
+    from hac_cli.search_stream import SearchingStream
 
 Samples = NDArray[np.float32]
 Tokens = NDArray[np.int32]
@@ -37,7 +37,7 @@ def encode(
     """Audio at 24 kHz, floats ``[samples]`` or ``[channels, samples]``, to tokens ``[channels, frames, 1]`` (int32).
 
     It is coded as it is; ``condition`` makes of it what sounds better, as ``compress`` does by itself.
-    ``best`` takes about as long as the recording and needs torch; see ``search``.
+    ``best`` takes half as long as the recording and needs torch; see ``search``.
     Raises InputError for NaN or infinite samples and UsageError for another shape, integers, or more than 8 channels.
     """
     pcm = np.atleast_2d(np.asarray(pcm))
@@ -106,15 +106,14 @@ def encoder_stream(
 
 
 def searching_stream(
-    channels: int = 1, *, model: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE, threads: int | None = None
+    channels: int = 1, *, model: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE, threads: int = 1
 ) -> SearchingStream:
     """A stream from audio at 24 kHz to the tokens that decode best. It always runs in torch, by ``engine`` on a GPU;
-    ``threads`` are those that torch has while it searches."""
+    ``threads`` windows of 6 s are searched at a time."""
     check_channels(channels)
-    if threads is not None:
-        check_one_or_more(threads, "threads")
+    check_one_or_more(threads, "threads")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")  # threads that wait by spinning take the cores from other work
-    from hac_cli.search import SearchingStream
+    from hac_cli.search_stream import SearchingStream
 
     chosen = load_model(model, engine if engine.startswith("torch") else "torch")
     return SearchingStream(chosen.network, channels, threads)  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from hac_cli.container import CODEC_SAMPLE_RATE, Writer
 from hac_cli.model.stream import EncoderStream
 
 if TYPE_CHECKING:
-    from hac_cli.search import SearchingStream
+    from hac_cli.search_stream import SearchingStream
 
 Progress = Callable[[int], None]
 Samples = NDArray[np.float32]

@@ -35,7 +35,7 @@ from hac_cli.recorder import Progress, Recorder
 from hac_cli.window import Window
 
 if TYPE_CHECKING:
-    from hac_cli.search import SearchingStream
+    from hac_cli.search_stream import SearchingStream
 
 FILE_BLOCK, PIPE_BLOCK, LIVE_BLOCK = 4.0, 2.0, 0.08
 """Seconds of a block in a file, in a pipe, where nothing comes out before a block is full, and live."""
@@ -109,15 +109,15 @@ def compress(
     ``metadata``: title, date and the like are kept. If ``frames_per_block`` is not given, a pipe's blocks are shorter
     than a file's. ``live``: every block is coded and written as soon as its audio is there, and blocks are short;
     otherwise a second or so is coded at a time, which is faster. ``threads``: 2 are faster where two cores are free;
-    the file is the same. ``best``: tokens are chosen by what they decode to (``search``), which takes torch and about
-    as long as the recording.
+    the file is the same. ``best``: tokens are chosen by what they decode to (``search``), which takes torch and half
+    as long as the recording, less with more ``threads``.
 
     Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
     unknown model, UsageError for what is to be both live and best, an unknown payload, or a sink that is the source.
     """
     refuse_same_file(source.path if isinstance(source, AudioReader) else source, sink)
     if live and best:
-        raise UsageError("the best tokens take 3 s of audio to find; leave out either --live or --best")
+        raise UsageError("the best tokens take 6 s of audio to find; leave out either --live or --best")
     if payload not in PAYLOADS:
         raise UsageError(f"there is no payload {payload!r}; use one of {', '.join(PAYLOADS)}")
     chosen = released.find(model)

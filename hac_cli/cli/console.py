@@ -147,7 +147,7 @@ def engine_options(command: Command) -> Command:
     device = click.option("--device", metavar="NAME", callback=join, expose_value=False,
                           help="Run it with torch on this device, such as cuda.")  # fmt: skip
     threads = click.option("--threads", type=click.IntRange(min=1), default=lambda: min(2, cores()), metavar="N",
-                           help="1, or 2 where cores are free; the result is the same.")  # fmt: skip
+                           help="1, or 2 where cores are free, more for --best; the result is the same.")  # fmt: skip
     return engine(device(threads(command)))
 
 

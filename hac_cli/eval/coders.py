@@ -110,7 +110,7 @@ def _code_unreleased(weights: Path, audio: Samples, best: bool) -> Coded:
     engine = load_weights(weights)
     encoder: Any
     if best:
-        from hac_cli.search import SearchingStream
+        from hac_cli.search_stream import SearchingStream
 
         encoder = SearchingStream(load_weights(weights, "torch").network)  # type: ignore[attr-defined]
     else:

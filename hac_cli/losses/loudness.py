@@ -86,12 +86,10 @@ class LoudnessLoss(nn.Module):
         audible = (0.5 + 0.5 * powers / self.threshold).clamp_min(1) ** EXPONENT - 1
         return SONES * (2 * self.threshold) ** EXPONENT * audible
 
-    def disturbances(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Symmetric and asymmetric disturbance of each step ``[B, steps]``."""
+    def disturbances(self, output: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Symmetric and asymmetric disturbance of each step ``[B, steps]`` of a target whose ``powers`` are ``x``."""
         y = self.powers(output)
-        with torch.no_grad():
-            x = self.powers(target)
-            weight = ((x.sum(-1) + 1e5) / 1e7) ** 0.04
+        weight = ((x.sum(-1) + 1e5) / 1e7) ** 0.04
         x = filtered(x, levelled(y, x))
         y = levelled(y, x)
         heard = self.loudness(x)
@@ -106,9 +104,15 @@ class LoudnessLoss(nn.Module):
         return symmetric, asymmetric
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        with torch.no_grad():
+            powers = self.powers(target)
+        return self.distance(output, powers)
+
+    def distance(self, output: Tensor, powers: Tensor) -> Tensor:
+        """As ``forward``, of a target's ``powers``."""
         # Bad steps count more. P.862 takes the sixth power within segments of 0.3 s and stops at 45, where the gradient
         # would come from one step in twenty, or from none.
-        symmetric, asymmetric = (_root(d.square().mean(-1)) for d in self.disturbances(output, target))
+        symmetric, asymmetric = (_root(d.square().mean(-1)) for d in self.disturbances(output, powers))
         return (SYMMETRIC * symmetric + ASYMMETRIC * asymmetric).mean()
 
 

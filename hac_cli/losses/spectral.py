@@ -69,11 +69,17 @@ class SpectralLoss(nn.Module):
         return (power + 1e-9).sqrt()
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.distance(output, self.spectrograms(target))
+
+    @torch.no_grad()
+    def spectrograms(self, target: Tensor) -> list[Tensor]:
+        """What ``distance`` has to know of a target, for whoever compares many outputs with it."""
+        return [self.magnitudes(target, window) for window in self.windows]
+
+    def distance(self, output: Tensor, spectrograms: list[Tensor]) -> Tensor:
         total = output.new_zeros(())
-        for window in self.windows:
+        for window, x in zip(self.windows, spectrograms, strict=True):
             y = self.magnitudes(output, window)
-            with torch.no_grad():
-                x = self.magnitudes(target, window)
             usual = math.sqrt(1.5 / window)  # RMS magnitude of a signal of unit RMS
             floor = self.log_floor * usual
             log = ((y + floor).log() - (x + floor).log()).abs().mean()
@@ -85,8 +91,13 @@ class SpectralLoss(nn.Module):
 
 def normalize_level(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Both signals divided by the target's RMS, so that quiet and loud clips weigh the same."""
-    rms = target.square().mean(-1, keepdim=True).sqrt().clamp_min(LEVEL_FLOOR)
+    rms = target_level(target)
     return output / rms, target / rms
+
+
+def target_level(target: Tensor) -> Tensor:
+    """RMS ``[B, 1]`` that ``normalize_level`` divides by."""
+    return target.square().mean(-1, keepdim=True).sqrt().clamp_min(LEVEL_FLOOR)
 
 
 def waveform_loss(output: Tensor, target: Tensor) -> Tensor:

@@ -30,23 +30,36 @@ def test_it_sounds_better():
 
 def test_pieces_of_any_size_give_the_same_tokens(monkeypatch):
     monkeypatch.setattr("hac_cli.search.STEPS", 3)
+    monkeypatch.setattr("hac_cli.search_stream.WINDOW", 1.0)
     speech = np.stack([SPEECH[:100_000], SPEECH[20_000:120_000]])
-    stream = searching_stream(2)
+    stream = searching_stream(2, threads=1)
     sizes = np.random.default_rng(0).integers(1, 20_000, 30).cumsum()
     parts = [stream.push(piece) for piece in np.split(speech, sizes[sizes < speech.shape[1]], axis=1)]
     tokens = np.concatenate([*parts, stream.flush()], 1)
     assert np.array_equal(tokens, hac_cli.encode(speech, best=True))
-    assert sum(part.shape[1] for part in parts) == 225  # 3 s of the 4.2 that were there
+    assert sum(part.shape[1] for part in parts) == 150  # 2 s of the 4.2 that were there: another is searched
+    assert not np.array_equal(tokens, hac_cli.encode(speech))
 
 
-def test_its_threads_are_no_one_elses():
-    before = torch.get_num_threads()
-    stream = searching_stream(threads=before + 1)
+def test_any_number_of_threads_gives_the_same_tokens(monkeypatch):
+    monkeypatch.setattr("hac_cli.search.STEPS", 2)
+    monkeypatch.setattr("hac_cli.search_stream.WINDOW", 0.5)
+    found = []
+    for threads in (1, 2, 5):
+        stream = searching_stream(threads=threads)
+        found.append(np.concatenate([stream.push(SPEECH[None]), stream.flush()], 1))
+    assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
+
+
+def test_what_it_asks_of_torch_is_for_itself_alone():
+    before = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    stream = searching_stream(threads=3)
     tokens = np.concatenate([stream.push(SPEECH[None, :3200]), stream.flush()], 1)
-    assert tokens.shape == (1, 13, 1) and torch.get_num_threads() == before
+    assert tokens.shape == (1, 13, 1)
+    assert (torch.get_num_threads(), torch.get_float32_matmul_precision()) == before
 
 
-@pytest.mark.parametrize("samples", [0, 1, 320, 321, 83_999, 84_000, 84_001])
+@pytest.mark.parametrize("samples", [0, 1, 320, 321, 155_999, 156_000, 156_001])
 def test_every_length_comes_back(samples, monkeypatch):
     monkeypatch.setattr("hac_cli.search.STEPS", 1)
     assert hac_cli.decode(hac_cli.encode(SPEECH[:samples], best=True), samples=samples).shape == (1, samples)
