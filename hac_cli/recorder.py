@@ -29,21 +29,26 @@ class Recorder:
         self._writer, self._stream = writer, stream
         layout = header.channels, header.hop_length, header.pre_skip
         self._conditioner = Conditioner(*layout, live, header.sample_rate)
+        self._frame_samples = header.hop_length * header.sample_rate / CODEC_SAMPLE_RATE
+        self._frames = 0
 
     def record(self, reader: AudioReader, mono: bool = False, progress: Progress | None = None) -> None:
         """Writes all frames of what a reader gives, ``mono`` all channels as one; ``progress`` is told how many samples
-        were read. What ends the file is left to the caller."""
+        were coded. What ends the file is left to the caller."""
         resampler = Resampler(reader.sample_rate, CODEC_SAMPLE_RATE, self._writer.header.channels)
         for block in reader:
             self._write(self._conditioner.push(resampler.process(to_mono(block) if mono else block)))
             if progress:
-                progress(reader.samples_read)
+                progress(min(reader.samples_read, round(self._frames * self._frame_samples)))
         self._write(self._conditioner.push(resampler.flush()))
         self._write(self._conditioner.flush())
         self._write_tokens(self._stream.flush())
+        if progress:
+            progress(reader.samples_read)
 
     def _write(self, audio: Samples) -> None:
         self._write_tokens(self._stream.push(audio))
 
     def _write_tokens(self, tokens: Tokens) -> None:
         self._writer.write(tokens, self._conditioner.gains(tokens.shape[1]))
+        self._frames += tokens.shape[1]
