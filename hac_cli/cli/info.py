@@ -34,6 +34,7 @@ def _describe(report: Report) -> Facts:
     from hac_cli.container import PAYLOAD_CODINGS
 
     header, summary = report.header, report.summary
+    whole = summary if report.ok else None  # of a damaged file, what was lost isn't counted
     return {
         "format_version": f"{header.version >> 4}.{header.version & 0x0F}",
         "model": header.model_name,
@@ -52,9 +53,9 @@ def _describe(report: Report) -> Facts:
         "metadata": report.metadata,
         "payload_coding": PAYLOAD_CODINGS[header.payload_coding],
         "file_bytes": report.bytes_read,
-        "payload_bytes": summary.payload_bytes if summary else None,
+        "payload_bytes": whole.payload_bytes if whole else None,
         "bitrate": summary.bitrate if summary else None,
-        "payload_bitrate": summary.payload_bitrate if summary else None,
+        "payload_bitrate": whole.payload_bitrate if whole else None,
     }
 
 
@@ -74,13 +75,16 @@ def _as_text(name: str, facts: Facts) -> str:
     elif facts["samples_announced"] is not None:
         length += f", {facts['samples_announced'] / facts['sample_rate']:.3f} s announced"
     if facts["bitrate"] is not None:
-        rate = f", {facts['bitrate'] / 1000:.3f} kbit/s (payload {facts['payload_bitrate'] / 1000:.3f} kbit/s)"
+        rate = f", {facts['bitrate'] / 1000:.3f} kbit/s"
+    if facts["payload_bitrate"] is not None:
+        rate += f" (payload {facts['payload_bitrate'] / 1000:.3f} kbit/s)"
+    blocks = f" in {count(facts['blocks'], 'block')}" if facts["ok"] else f", {count(facts['blocks'], 'good block')}"
     coding = "raw" if facts["payload_coding"] == "raw" else "entropy coded"
     return (
         f"{name}\n"
         f"  model      {model}, weights {facts['weights_digest']} ({installed})\n"
         f"  recording  {facts['sample_rate']} Hz, {count(facts['channels'], 'channel')}, {length}\n"
-        f"  tokens     {frames} in {count(facts['blocks'], 'block')} of up to {facts['frames_per_block']}, {coding}\n"
+        f"  tokens     {frames}{blocks} of up to {facts['frames_per_block']}, {coding}\n"
         f"  size       {facts['file_bytes']} bytes{rate}"
         + "".join(f"\n  {printable(key):10} {printable(value)}" for key, value in facts["metadata"].items())
     )

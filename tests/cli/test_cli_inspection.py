@@ -53,7 +53,14 @@ def test_info_of_a_damaged_file(call, folder):
     code, text, errors = call("info", "cut.hac")
     assert code == 5
     assert "1 channel, length unknown, 1.333 s announced\n" in text
+    assert "frames unknown, 4 good blocks of up to 30" in text
     assert errors.startswith("hac: cut.hac: is damaged")
+    flipped = bytearray((folder / "file.hac").read_bytes())
+    flipped[80] ^= 1  # in the first block's payload
+    (folder / "flipped.hac").write_bytes(flipped)
+    code, text, _ = call("info", "flipped.hac")
+    assert code == 5 and "100 frames, 3 good blocks of up to 30" in text
+    assert "kbit/s\n" in text and "payload" not in text  # what was lost isn't counted
 
 
 def test_info_of_a_stream_that_broke_off(call, folder):
