@@ -109,7 +109,7 @@ def searching_stream(
     channels: int = 1, *, model: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE, threads: int = 1
 ) -> SearchingStream:
     """A stream from audio at 24 kHz to the tokens that decode best. It always runs in torch, by ``engine`` on a GPU;
-    ``threads`` windows of 6 s are searched at a time."""
+    ``threads`` passages of 6 s are searched at a time."""
     check_channels(channels)
     check_one_or_more(threads, "threads")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")  # threads that wait by spinning take the cores from other work

@@ -147,7 +147,8 @@ def compress(
         writer = Writer(stack.enter_context(whole_bytes(sink)), header, predictor)
         stream: EncoderStream | SearchingStream
         if best:
-            stream = searching_stream(header.channels, model=chosen.name, engine=engine, threads=threads)
+            searches = searching_stream(header.channels, model=chosen.name, engine=engine, threads=threads)
+            stream = stack.enter_context(contextlib.closing(searches))
         else:
             stream = encoder_stream(header.channels, model=chosen.name, engine=engine,
                                     **_pace(header, live, threads))  # fmt: skip

@@ -28,34 +28,39 @@ SILENT = 1e-3  # -60 dBFS: no loss tells less from nothing, so there the encoder
 REACH = 6  # frames that a token is heard in most
 
 STEPS = 24  # decodings that are listened to
-RATE = 0.4  # of Adam at first
+RATE = 0.4  # of Adam (Kingma and Ba, 2015) at first; torch's own takes 2 s to import
 CURVATURE = 0.5  # as in training, or bits would be turned over that are right
-SIZE = 2.0  # RMS of a frame's latents at first: what Adam can turn over in so many steps, if all of them agree
+SIZE = 2.0  # RMS of a frame's latents at first: not more than Adam can turn over, if its steps agree
 BETAS = (0.5, 0.9)
 
 
-_quick = threading.Lock()
-_quick_users = 0
-_precision_before = "highest"
+_lock = threading.Lock()
+_searches = 0
+_before = "highest", 1
 
 
 @contextmanager
-def quick_products() -> Iterator[None]:
-    """Torch's matrix products are oneDNN's meanwhile, which have AVX-512 where MKL has it on Intel's processors alone,
-    and bfloat16 where a processor is quicker with that. A search sounds no worse for it."""
-    global _quick_users, _precision_before
-    with _quick:
-        if not _quick_users:
-            _precision_before = torch.get_float32_matmul_precision()
+def searching() -> Iterator[None]:
+    """While anybody searches, float32 products of the whole process are oneDNN's, which have AVX-512 on all processors
+    and not only on Intel's, and bfloat16 where that is quicker (a search sounds no worse for it); and torch has one
+    thread for whoever is in here. Both are as before when all have left, by what they were to the first to enter."""
+    global _searches, _before
+    threads = torch.get_num_threads()
+    with _lock:
+        if not _searches:
+            _before = torch.get_float32_matmul_precision(), threads
             torch.set_float32_matmul_precision("medium")
-        _quick_users += 1
+        _searches += 1
+    torch.set_num_threads(1)
     try:
         yield
     finally:
-        with _quick:
-            _quick_users -= 1
-            if not _quick_users:
-                torch.set_float32_matmul_precision(_precision_before)
+        torch.set_num_threads(threads)
+        with _lock:
+            _searches -= 1
+            if not _searches:
+                torch.set_float32_matmul_precision(_before[0])
+                torch.set_num_threads(_before[1])  # which threads that are begun later have as well
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ class Listener(nn.Module):
 
 
 @dataclass
-class Window:
+class Passage:
     """What a search needs: the encoder's latents ``[1, frames, D]``, the audio ``[1, T]`` that they should decode to,
     the decoder's state before them, and what was decoded and meant just before."""
 
@@ -105,23 +110,25 @@ class Window:
     meant: Tensor
 
 
-def best_tokens(network: Codec, listener: Listener, window: Window) -> np.ndarray:
-    """Tokens ``[1, frames, 1]`` (int32) of a window that sound better than its latents', or those where none do."""
-    due = window.due[:, : window.latents.shape[1] * network.config.hop_length]
-    target, silent = listener.target(torch.cat([window.meant, due], 1)), _silent(due, network.config.hop_length)
-    latents = window.latents.clone().requires_grad_()
-    optimizer = torch.optim.Adam([latents], RATE, BETAS)
+def best_tokens(network: Codec, listener: Listener, passage: Passage) -> np.ndarray:
+    """Tokens ``[1, frames, 1]`` (int32) of a passage that sound better than its latents', or those where none do."""
+    latents, hop_length = passage.latents, network.config.hop_length
+    due = passage.due[:, : latents.shape[1] * hop_length]
+    target, silent = listener.target(torch.cat([passage.meant, due], 1)), _silent(due, hop_length)
     best, tokens = float("inf"), to_tokens(latents)
+    mean, power = torch.zeros_like(latents), torch.zeros_like(latents)
     for step in range(STEPS):
-        with quick_products():
-            audio, _ = network.decode(binarize(latents, CURVATURE), window.decoder)
-            loss = listener(torch.cat([window.heard, audio], 1), target)
-            (gradient,) = torch.autograd.grad(loss, latents)
+        latents = latents.detach().requires_grad_()
+        audio, _ = network.decode(binarize(latents, CURVATURE), passage.decoder)
+        loss = listener(torch.cat([passage.heard, audio], 1), target)
+        (gradient,) = torch.autograd.grad(loss, latents)
         if loss.item() < best:
             best, tokens = loss.item(), to_tokens(latents)
-        optimizer.param_groups[0]["lr"] = RATE * (1 - step / STEPS)
-        latents.grad = gradient.masked_fill(silent[..., None], 0.0)
-        optimizer.step()
+        gradient = gradient.masked_fill(silent[..., None], 0.0)
+        mean.lerp_(gradient, 1 - BETAS[0])
+        power.lerp_(gradient.square(), 1 - BETAS[1])
+        scale = (power / (1 - BETAS[1] ** (step + 1))).sqrt() + 1e-8
+        latents = latents - RATE * (1 - step / STEPS) / (1 - BETAS[0] ** (step + 1)) * mean / scale
     return tokens.to(torch.int32).cpu().numpy()
 
 

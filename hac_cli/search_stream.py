@@ -1,4 +1,4 @@
-"""A stream from audio to the tokens that decode best: windows of it, searched beside each other."""
+"""A stream from audio to the tokens that decode best: passages of it, searched beside each other."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hac_cli.model.arrays import check_open, checked_audio
 from hac_cli.model.network import Codec
 from hac_cli.model.quantizer import binarize, on_sphere
 from hac_cli.model.stream import frames_for
-from hac_cli.search import SIZE, Listener, Window, best_tokens
+from hac_cli.search import SIZE, Listener, Passage, best_tokens, searching
 
-WINDOW, AHEAD, BEHIND = 6.0, 0.5, 1.0
-"""Seconds that are decided at a time, that are tried with them but decided later, and that are listened to before."""
+PASSAGE, AHEAD, BEHIND = 6.0, 0.5, 1.0
+"""Seconds that a search decides, that it tries with them but leaves to the next, and that it listens to before."""
 
 
 class _Channel:
@@ -30,7 +30,7 @@ class _Channel:
         self.network = network
         self.encoder, decoder = network.fresh_encoder(1), network.fresh_decoder(1)
         behind = silence(round(BEHIND * config.sample_rate))
-        self.next = Window(silence(0, config.bits_per_token), silence(config.look_ahead), decoder, behind, behind)
+        self.next = Passage(silence(0, config.bits_per_token), silence(config.look_ahead), decoder, behind, behind)
 
     @torch.no_grad()
     def analyse(self, audio: np.ndarray) -> None:
@@ -41,37 +41,37 @@ class _Channel:
         self.next.due = torch.cat([self.next.due, piece], 1)
 
     @torch.no_grad()
-    def take(self, frames: int) -> Window:
+    def take(self, frames: int) -> Passage:
         """All that was analysed, and goes on behind its first ``frames``."""
-        window, behind = self.next, self.next.heard.shape[1]
-        audio, decoder = self.network.decode(binarize(window.latents[:, :frames]), window.decoder)
+        now, behind = self.next, self.next.heard.shape[1]
+        audio, decoder = self.network.decode(binarize(now.latents[:, :frames]), now.decoder)
         samples = audio.shape[1]
-        self.next = Window(
-            window.latents[:, frames:], window.due[:, samples:], decoder,
-            torch.cat([window.heard, audio], 1)[:, -behind:],
-            torch.cat([window.meant, window.due[:, :samples]], 1)[:, -behind:],
+        self.next = Passage(
+            now.latents[:, frames:], now.due[:, samples:], decoder,
+            torch.cat([now.heard, audio], 1)[:, -behind:],
+            torch.cat([now.meant, now.due[:, :samples]], 1)[:, -behind:],
         )  # fmt: skip
-        return window
+        return now
 
 
 class SearchingStream:
     """As ``EncoderStream``: audio ``[channels, samples]`` at the codec's rate to tokens ``[channels, frames, 1]``.
 
-    Windows know nothing of each other's search: each begins behind what the encoder alone would have said, so that
+    Passages know nothing of each other's search: each begins behind what the encoder alone would have said, so that
     there can be as many at a time as there are ``threads``. The tokens don't depend on how many that is.
     """
 
     def __init__(self, network: Codec, channels: int = 1, threads: int = 1) -> None:
         self.network, self.config = network.requires_grad_(False), network.config
         self.listener = Listener().to(network.input_scale.scale.device)
-        self.window, self.ahead = (round(t * self.config.frame_rate) for t in (WINDOW, AHEAD))
+        self.decided, self.ahead = (round(t * self.config.frame_rate) for t in (PASSAGE, AHEAD))
         self.pending = np.zeros((channels, 0), np.float32)
         self.samples = self.frames = 0
         self.ended = False
         self.channels = [_Channel(network) for _ in range(channels)]
         self.threads = threads
         self.searches: deque[list[Future[np.ndarray]]] = deque()
-        self.pool = ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,))
+        self.pool = ThreadPoolExecutor(threads)
 
     def push(self, audio: np.ndarray) -> np.ndarray:
         """Takes samples, gives the tokens that are decided: int32, often none. Raises as ``checked_audio``."""
@@ -80,9 +80,9 @@ class SearchingStream:
         self.samples += audio.shape[1]
         audio = np.concatenate([self.pending, audio], 1)
         parts = [np.zeros((len(audio), 0, 1), np.int32)]
-        # whole windows, whatever the caller's pieces: other matrix products round differently
-        while audio.shape[1] >= (needed := (self.window + self.ahead - self.undecided) * self.config.hop_length):
-            self._search(audio[:, :needed], self.window)
+        # whole passages, whatever the caller's pieces: other matrix products round differently
+        while audio.shape[1] >= (needed := (self.decided + self.ahead - self.undecided) * self.config.hop_length):
+            self._begin(audio[:, :needed], self.decided)
             audio = audio[:, needed:]
             if len(self.searches) > self.threads:
                 parts.append(self._found())
@@ -97,29 +97,36 @@ class SearchingStream:
         frames = frames_for(self.samples, hop, self.config.look_ahead) - self.frames
         if frames:
             missing = max(0, (frames - self.undecided) * hop - self.pending.shape[1])
-            self._search(np.pad(self.pending, ((0, 0), (0, missing))), frames)
+            self._begin(np.pad(self.pending, ((0, 0), (0, missing))), frames)
         parts = [np.zeros((len(self.channels), 0, 1), np.int32)]
         while self.searches:
             parts.append(self._found())
-        self.pool.shutdown()
+        self.close()
         return np.concatenate(parts, 1)
+
+    def close(self) -> None:
+        """Searches that have not begun never will, where a stream doesn't come to its end."""
+        self.ended = True
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
     @property
     def undecided(self) -> int:
         """Frames that the encoder has seen, and of which no search decides yet."""
         return self.channels[0].next.latents.shape[1]
 
-    def _search(self, audio: np.ndarray, frames: int) -> None:
+    def _begin(self, audio: np.ndarray, frames: int) -> None:
         """Analyses whole frames and begins to decide the next ``frames``, trying whatever comes after them as well."""
-        for channel, samples in zip(self.channels, audio, strict=True):
-            channel.analyse(samples)
-        windows = [channel.take(frames) for channel in self.channels]
-        self.searches.append([self.pool.submit(self._decided, window, frames) for window in windows])
+        with searching():
+            for channel, samples in zip(self.channels, audio, strict=True):
+                channel.analyse(samples)
+            passages = [channel.take(frames) for channel in self.channels]
+        self.searches.append([self.pool.submit(self._search, passage, frames) for passage in passages])
         self.frames += frames
 
     def _found(self) -> np.ndarray:
         """The tokens of all channels that were begun first."""
         return np.concatenate([search.result() for search in self.searches.popleft()])
 
-    def _decided(self, window: Window, frames: int) -> np.ndarray:
-        return best_tokens(self.network, self.listener, window)[:, :frames]
+    def _search(self, passage: Passage, frames: int) -> np.ndarray:
+        with searching():
+            return best_tokens(self.network, self.listener, passage)[:, :frames]

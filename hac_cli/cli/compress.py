@@ -61,11 +61,13 @@ def compress(
     frames_per_block = None if block is None else _frames_in_block(block, chosen.config.frame_rate)
     layout = RawFormat.parse(raw) if raw else None
     plan = files.heard_once(plan)
+    if best and plan.is_piped:
+        signals.let_wait()  # torch takes seconds to start
     with (
         signals.ending_input_if(plan.is_piped and live),
         plan.named_errors(),
         AudioReader(plan.source or files.standard_input(), layout) as reader,
-        signals.ending_input_if(plan.is_piped and not live, lambda: reader.open_ended),
+        signals.ending_input_if(plan.is_piped and not live, lambda: reader.open_ended, slow=best),
     ):
         channels = count(reader.channels, "channel")
         console.detail(f"{plan.source_name}: {reader.format}, {reader.sample_rate} Hz, {channels}")
@@ -96,7 +98,7 @@ def compress(
         f"{result.bitrate / 1000:.3f} kbit/s, {speed:.1f}x real time"
     )
     console.detail(f"model {result.model}, payload {result.payload_bitrate / 1000:.3f} kbit/s")
-    console.detail_engine(engine)
+    console.detail_engine("torch" if best and engine == "numpy" else engine)
     if result.shortcoming:
         raise InputError(result.shortcoming, plan.source_name)
 

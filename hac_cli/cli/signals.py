@@ -22,6 +22,9 @@ _on_stop: list[bytes] = []
 GRACE = 0.5
 """Seconds in which further signals mean the same as the first: `timeout` sends two, to the process and to its group."""
 
+LONG_PIPE = 1 << 20
+"""Bytes that a pipe holds at most, as Linux has it unless told otherwise: 20 s of speech where it is usually one."""
+
 _MESSAGES = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal was closed"}
 
 
@@ -50,10 +53,10 @@ def hidden_cursor() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def ending_input(recorded: Callable[[], bool]) -> Iterator[None]:
+def ending_input(recorded: Callable[[], bool], slow: bool = False) -> Iterator[None]:
     """For a recording that comes in while it is coded, which is asked at the signal: the first one ends standard input,
     as the recorder's end would, so that what was heard is kept; the process ends as after that signal, but later. One
-    that comes later stops it."""
+    that comes later stops it, of which those are warned who have to wait, since coding is ``slow``."""
     received: list[tuple[int, float]] = []
     handled = [number for number in _numbers() if signal.getsignal(number) == _stop]
 
@@ -62,6 +65,8 @@ def ending_input(recorded: Callable[[], bool]) -> Iterator[None]:
             _stop(number, frame)
         elif not received:
             received.append((number, time.monotonic()))
+            if slow:
+                _tell(number, "; what was heard is still to be coded, and is lost if you interrupt again")
             _end_standard_input()
         elif time.monotonic() > received[0][1] + GRACE:
             _stop(number, frame)
@@ -84,10 +89,19 @@ def ending_input(recorded: Callable[[], bool]) -> Iterator[None]:
 
 
 def ending_input_if(
-    piped: bool, recorded: Callable[[], bool] = lambda: True
+    piped: bool, recorded: Callable[[], bool] = lambda: True, slow: bool = False
 ) -> contextlib.AbstractContextManager[None]:
     """``ending_input`` for what can't be heard again."""
-    return ending_input(recorded) if piped else contextlib.nullcontext()
+    return ending_input(recorded, slow) if piped else contextlib.nullcontext()
+
+
+def let_wait(pipe: int = 0) -> None:
+    """Lets a pipe, if it is one, hold as much as it may where the system can: what is played into it goes on while
+    nobody reads."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, LONG_PIPE)  # type: ignore[attr-defined, unused-ignore]
 
 
 def _end_standard_input() -> None:
@@ -95,9 +109,10 @@ def _end_standard_input() -> None:
     os.set_blocking(0, False)
     heard = b""
     with contextlib.suppress(OSError):
-        heard = os.read(0, 1 << 16)  # as much as a pipe holds, unless somebody has made it larger
+        heard = os.read(0, LONG_PIPE)
     os.set_blocking(0, True)  # others may read there, too
     reader, writer = os.pipe()
+    let_wait(writer)
     os.write(writer, heard)
     os.close(writer)
     os.dup2(reader, 0)

@@ -164,6 +164,21 @@ def test_what_was_recorded_is_kept(options, number, code, word, start_hac, folde
     process.stdin.close()
 
 
+@pytest.mark.slow
+def test_who_has_to_wait_for_what_was_recorded_is_told(start_hac, folder):
+    process = start_hac("compress", "-q", "--best", "--raw", "24000:1:s16", "-", "out.hac", stdin=subprocess.PIPE)
+    process.stdin.write(random.Random(0).randbytes(2 * 100_001))  # three times what a pipe usually holds
+    process.stdin.flush()
+    _wait_for(lambda: names(folder), process)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    warning, end = process.stderr.read().splitlines()
+    assert warning == b"hac: interrupted; what was heard is still to be coded, and is lost if you interrupt again"
+    assert end == b"hac: interrupted; what was heard until then is kept"
+    assert verify(io.BytesIO((folder / "out.hac").read_bytes())).summary.samples == 100_001
+    process.stdin.close()
+
+
 @pytest.mark.parametrize("options", [["--raw", "24000:1:s16"], ["--raw", "24000:1:s16", "--live"]])
 def test_what_was_recorded_from_a_pipe_with_a_name_is_kept(options, start_hac, folder):
     os.mkfifo("pipe")

@@ -1,5 +1,6 @@
 """Analysis by synthesis: the tokens that ``--best`` finds."""
 
+import contextlib
 import io
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def test_it_sounds_better():
 
 def test_pieces_of_any_size_give_the_same_tokens(monkeypatch):
     monkeypatch.setattr("hac_cli.search.STEPS", 3)
-    monkeypatch.setattr("hac_cli.search_stream.WINDOW", 1.0)
+    monkeypatch.setattr("hac_cli.search_stream.PASSAGE", 1.0)
     speech = np.stack([SPEECH[:100_000], SPEECH[20_000:120_000]])
     stream = searching_stream(2, threads=1)
     sizes = np.random.default_rng(0).integers(1, 20_000, 30).cumsum()
@@ -43,7 +44,7 @@ def test_pieces_of_any_size_give_the_same_tokens(monkeypatch):
 
 def test_any_number_of_threads_gives_the_same_tokens(monkeypatch):
     monkeypatch.setattr("hac_cli.search.STEPS", 2)
-    monkeypatch.setattr("hac_cli.search_stream.WINDOW", 0.5)
+    monkeypatch.setattr("hac_cli.search_stream.PASSAGE", 0.5)
     found = []
     for threads in (1, 2, 5):
         stream = searching_stream(threads=threads)
@@ -57,6 +58,23 @@ def test_what_it_asks_of_torch_is_for_itself_alone():
     tokens = np.concatenate([stream.push(SPEECH[None, :3200]), stream.flush()], 1)
     assert tokens.shape == (1, 13, 1)
     assert (torch.get_num_threads(), torch.get_float32_matmul_precision()) == before
+
+
+def test_what_fails_is_told_and_no_other_search_begins(monkeypatch):
+    begun = []
+
+    def fail(*_):
+        begun.append(1)
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr("hac_cli.search_stream.best_tokens", fail)
+    monkeypatch.setattr("hac_cli.search_stream.PASSAGE", 0.1)
+    stream = searching_stream()
+    with contextlib.closing(stream), pytest.raises(RuntimeError, match="no memory"):
+        stream.push(SPEECH[None])
+    assert len(begun) < 5  # of 70
+    with pytest.raises(UsageError, match="ended"):
+        stream.push(SPEECH[None])
 
 
 @pytest.mark.parametrize("samples", [0, 1, 320, 321, 155_999, 156_000, 156_001])
