@@ -21,13 +21,22 @@ def rank() -> int:
 
 def shared_mean(x: Tensor) -> Tensor:
     """The mean over processes, through which gradients flow back to every one of them."""
-    return _shared_mean(x) if world() > 1 else x
+    return _exchange(x) if world() > 1 else x
 
 
-@torch.compiler.disable
 def _shared_mean(x: Tensor) -> Tensor:
     shared: Tensor = _Mean.apply(x)
     return shared
+
+
+_exchange = _shared_mean
+
+
+def keep_uncompiled() -> None:
+    """To be called before a network is compiled: no compiler knows what passes between processes. Not done at once, as
+    what tells it takes a second to import."""
+    global _exchange
+    _exchange = torch.compiler.disable(_shared_mean)
 
 
 class _Mean(torch.autograd.Function):

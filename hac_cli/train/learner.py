@@ -16,7 +16,7 @@ from hac_cli.losses.bits import bit_entropy, disagreement
 from hac_cli.losses.spectral import normalize_level
 from hac_cli.model.config import MAX_PARAMETERS, ModelConfig
 from hac_cli.model.network import Codec
-from hac_cli.model.parallel import average_, shared_mean
+from hac_cli.model.parallel import average_, keep_uncompiled, shared_mean
 from hac_cli.train import precision
 from hac_cli.train.adversary import Adversary
 from hac_cli.train.checkpoint import restore
@@ -49,6 +49,8 @@ class Learner:
         self.precision = precision.chosen(recipe.precision, device)
         if self.precision == torch.bfloat16 and device.type == "cpu":  # a GPU has TF32
             precision.round_gradients(self.model)
+        if compiled:
+            keep_uncompiled()
         self.network = torch.compile(self.model) if compiled else self.model
         self.objective = Objective(recipe, device)
         self.feedback = Feedback().to(device) if recipe.losses.feedback else None
