@@ -23,7 +23,7 @@ from hac_cli.audio import (
     whole_bytes,
 )
 from hac_cli.codec import decoder_stream, encoder_stream, searching_stream
-from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Writer, samples_at_end
+from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Predictor, Writer, samples_at_end
 from hac_cli.container.gains import check_room
 from hac_cli.errors import UsageError
 from hac_cli.model import released
@@ -122,27 +122,12 @@ def compress(
         raise UsageError(f"there is no payload {payload!r}; use one of {', '.join(PAYLOADS)}")
     chosen = released.find(model)
     usual_seconds = LIVE_BLOCK if live else FILE_BLOCK if _is_file(sink) else PIPE_BLOCK
+    usual = round(usual_seconds * chosen.config.frame_rate)
+    frames = usual if frames_per_block is None else as_integer(frames_per_block, "frames_per_block")
     with contextlib.ExitStack() as stack:
         reader = source if isinstance(source, AudioReader) else stack.enter_context(AudioReader(source, _layout(raw)))
         predictor = predictors.for_model(model) if payload == "coded" else None
-        usual = round(usual_seconds * chosen.config.frame_rate)
-        frames = usual if frames_per_block is None else as_integer(frames_per_block, "frames_per_block")
-        header = Header(
-            sample_rate=reader.sample_rate,
-            channels=1 if mono else reader.channels,
-            model_id=chosen.model_id,
-            weights_digest=chosen.short_digest,
-            bits_per_token=chosen.config.bits_per_token,
-            hop_length=chosen.config.hop_length,
-            frames_per_block=frames,
-            pre_skip=chosen.config.look_ahead,
-            payload_coding=PREDICTED if predictor else RAW,
-            predictor_digest=predictor.digest if predictor else None,
-            total_samples=reader.samples_expected,
-            compact=live,
-            tinted=True,
-            band_limited=True,
-        )
+        header = _header(reader, chosen, predictor, frames, mono, live)
         check_room(header)
         writer = Writer(stack.enter_context(whole_bytes(sink)), header, predictor)
         stream: EncoderStream | SearchingStream
@@ -160,6 +145,27 @@ def compress(
         summary = writer.finish(reader.samples_read)
         return Result(summary.samples, header.sample_rate, header.channels, summary.file_bytes, summary.payload_bytes,
                       chosen.name, reader.truncated)  # fmt: skip
+
+
+def _header(
+    reader: AudioReader, model: released.ReleasedModel, predictor: Predictor | None, frames: int, mono: bool, live: bool
+) -> Header:
+    return Header(
+        sample_rate=reader.sample_rate,
+        channels=1 if mono else reader.channels,
+        model_id=model.model_id,
+        weights_digest=model.short_digest,
+        bits_per_token=model.config.bits_per_token,
+        hop_length=model.config.hop_length,
+        frames_per_block=frames,
+        pre_skip=model.config.look_ahead,
+        payload_coding=PREDICTED if predictor else RAW,
+        predictor_digest=predictor.digest if predictor else None,
+        total_samples=reader.samples_expected,
+        compact=live,
+        tinted=True,
+        band_limited=True,
+    )
 
 
 def decompress(
