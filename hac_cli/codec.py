@@ -32,17 +32,22 @@ def load_model(name: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE)
 
 
 def encode(
-    pcm: Samples, *, model: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE, best: bool = False
+    pcm: Samples,
+    *,
+    model: str = released.DEFAULT_MODEL,
+    engine: str = DEFAULT_ENGINE,
+    best: bool = False,
+    threads: int = 1,
 ) -> Tokens:
     """Audio at 24 kHz, floats ``[samples]`` or ``[channels, samples]``, to tokens ``[channels, frames, 1]`` (int32).
 
     It is coded as it is; ``condition`` makes of it what sounds better, as ``compress`` does by itself.
-    ``best`` takes half as long as the recording and needs torch; see ``search``.
+    ``best`` takes half as long as the recording, less with more ``threads``, and needs torch; see ``search``.
     Raises InputError for NaN or infinite samples and UsageError for another shape, integers, or more than 8 channels.
     """
     pcm = np.atleast_2d(np.asarray(pcm))
     make = searching_stream if best else encoder_stream
-    stream = make(len(pcm), model=model, engine=engine)
+    stream = make(len(pcm), model=model, engine=engine, threads=threads)
     pcm = recorded_audio(pcm, len(pcm))
     return np.concatenate([stream.push(pcm), stream.flush()], 1)
 

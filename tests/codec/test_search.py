@@ -45,10 +45,7 @@ def test_pieces_of_any_size_give_the_same_tokens(monkeypatch):
 def test_any_number_of_threads_gives_the_same_tokens(monkeypatch):
     monkeypatch.setattr("hac_cli.search.STEPS", 2)
     monkeypatch.setattr("hac_cli.search_stream.PASSAGE", 0.5)
-    found = []
-    for threads in (1, 2, 5):
-        stream = searching_stream(threads=threads)
-        found.append(np.concatenate([stream.push(SPEECH[None]), stream.flush()], 1))
+    found = [hac_cli.encode(SPEECH, best=True, threads=threads) for threads in (1, 2, 5)]
     assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
 
 
