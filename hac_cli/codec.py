@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -117,7 +116,6 @@ def searching_stream(
     ``threads`` passages of 6 s are searched at a time."""
     check_channels(channels)
     check_one_or_more(threads, "threads")
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")  # threads that wait by spinning take the cores from other work
     from hac_cli.search_stream import SearchingStream
 
     chosen = load_model(model, engine if engine.startswith("torch") else "torch")

@@ -1,7 +1,7 @@
 """Analysis by synthesis: tokens chosen by what they decode to, as CELP coders choose theirs.
 
 An encoder of one pass has to guess what its tokens will sound like together. Here the decoder is listened to: from the
-encoder's latents on, a few steps down the gradient of losses on the decoded audio turn over a tenth of the bits. The
+encoder's latents on, steps down the gradient of losses on the decoded audio turn over six bits in a hundred. The
 decoder and the number of tokens are the same. It takes torch, and half as long as the recording, a third on two cores.
 """
 
@@ -28,7 +28,7 @@ SILENT = 1e-3  # -60 dBFS: no loss tells less from nothing, so there the encoder
 REACH = 6  # frames that a token is heard in most
 
 STEPS = 24  # decodings that are listened to
-RATE = 0.4  # of Adam (Kingma and Ba, 2015) at first; torch's own takes 2 s to import
+RATE = 0.4  # of Adam (Kingma and Ba, 2015) at first; torch's own takes a second to import
 CURVATURE = 0.5  # as in training, or bits would be turned over that are right
 SIZE = 2.0  # RMS of a frame's latents at first: not more than Adam can turn over, if its steps agree
 BETAS = (0.5, 0.9)
@@ -122,8 +122,8 @@ def best_tokens(network: Codec, listener: Listener, passage: Passage) -> np.ndar
         audio, _ = network.decode(binarize(latents, CURVATURE), passage.decoder)
         loss = listener(torch.cat([passage.heard, audio], 1), target)
         (gradient,) = torch.autograd.grad(loss, latents)
-        if loss.item() < best:
-            best, tokens = loss.item(), to_tokens(latents)
+        if (distance := loss.item()) < best:
+            best, tokens = distance, to_tokens(latents)
         gradient = gradient.masked_fill(silent[..., None], 0.0)
         mean.lerp_(gradient, 1 - BETAS[0])
         power.lerp_(gradient.square(), 1 - BETAS[1])

@@ -124,8 +124,12 @@ class SearchingStream:
         self.frames += frames
 
     def _found(self) -> np.ndarray:
-        """The tokens of all channels that were begun first."""
-        return np.concatenate([search.result() for search in self.searches.popleft()])
+        """The tokens of all channels that were begun first. A search that fails ends the stream."""
+        try:
+            return np.concatenate([search.result() for search in self.searches.popleft()])
+        except BaseException:
+            self.close()
+            raise
 
     def _search(self, passage: Passage, frames: int) -> np.ndarray:
         with searching():

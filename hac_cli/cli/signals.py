@@ -22,8 +22,8 @@ _on_stop: list[bytes] = []
 GRACE = 0.5
 """Seconds in which further signals mean the same as the first: `timeout` sends two, to the process and to its group."""
 
-LONG_PIPE = 1 << 20
-"""Bytes that a pipe holds at most, as Linux has it unless told otherwise: 20 s of speech where it is usually one."""
+PIPE, LONG_PIPE = 1 << 16, 1 << 20
+"""Bytes that a pipe usually holds, and at most, as Linux has it unless told otherwise: one second of speech, and 20."""
 
 _MESSAGES = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal was closed"}
 
@@ -112,7 +112,8 @@ def _end_standard_input() -> None:
         heard = os.read(0, LONG_PIPE)
     os.set_blocking(0, True)  # others may read there, too
     reader, writer = os.pipe()
-    let_wait(writer)
+    if len(heard) > PIPE:
+        let_wait(writer)
     os.write(writer, heard)
     os.close(writer)
     os.dup2(reader, 0)
