@@ -13,6 +13,7 @@ from hac_cli.errors import UsageError
 from hac_cli.model import released
 from hac_cli.model.arrays import as_integer, check_channels, check_one_or_more, recorded_audio
 from hac_cli.model.engine import DEFAULT_ENGINE, Engine, load_engine
+from hac_cli.model.numpy_engine import NumpyEngine
 from hac_cli.model.stream import FRAMES_PER_CALL, DecoderStream, EncoderStream, frames_for
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def encode(
     """Audio at 24 kHz, floats ``[samples]`` or ``[channels, samples]``, to tokens ``[channels, frames, 1]`` (int32).
 
     It is coded as it is; ``condition`` makes of it what sounds better, as ``compress`` does by itself.
-    ``best`` takes half as long as the recording, less with more ``threads``, and needs torch; see ``search``.
+    ``best`` takes a fifth as long as the recording, less with more ``threads``; see ``search``.
     Raises InputError for NaN or infinite samples and UsageError for another shape, integers, or more than 8 channels.
     """
     pcm = np.atleast_2d(np.asarray(pcm))
@@ -112,14 +113,16 @@ def encoder_stream(
 def searching_stream(
     channels: int = 1, *, model: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE, threads: int = 1
 ) -> SearchingStream:
-    """A stream from audio at 24 kHz to the tokens that decode best. It always runs in torch, by ``engine`` on a GPU;
-    ``threads`` passages of 6 s are searched at a time."""
+    """A stream from audio at 24 kHz to the tokens that decode best; ``threads`` passages of 6 s are searched at a time.
+    Raises UsageError for another engine than numpy."""
     check_channels(channels)
     check_one_or_more(threads, "threads")
     from hac_cli.search_stream import SearchingStream
 
-    chosen = load_model(model, engine if engine.startswith("torch") else "torch")
-    return SearchingStream(chosen.network, channels, threads)  # type: ignore[attr-defined]
+    chosen = load_model(model, engine)
+    if not isinstance(chosen, NumpyEngine):
+        raise UsageError("the best tokens are searched for by the engine numpy alone; leave out --engine and --device")
+    return SearchingStream(chosen, channels, threads)
 
 
 def decoder_stream(

@@ -109,8 +109,8 @@ def compress(
     ``metadata``: title, date and the like are kept. If ``frames_per_block`` is not given, a pipe's blocks are shorter
     than a file's. ``live``: every block is coded and written as soon as its audio is there, and blocks are short;
     otherwise a second or so is coded at a time, which is faster. ``threads``: 2 are faster where two cores are free;
-    the file is the same. ``best``: tokens are chosen by what they decode to (``search``), which takes torch and half
-    as long as the recording, less with more ``threads``.
+    the file is the same. ``best``: tokens are chosen by what they decode to (``search``), which takes a fifth as long
+    as the recording, less with more ``threads``.
 
     Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
     unknown model, UsageError for what is to be both live and best, an unknown payload, or a sink that is the source.

@@ -2,137 +2,76 @@
 
 An encoder of one pass has to guess what its tokens will sound like together. Here the decoder is listened to: from the
 encoder's latents on, steps down the gradient of losses on the decoded audio turn over six bits in a hundred. The
-decoder and the number of tokens are the same. It takes torch, and half as long as the recording, a third on two cores.
+decoder and the number of tokens are the same.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
-from hac_cli.losses.envelope import EnvelopeLoss
-from hac_cli.losses.loudness import LoudnessLoss
-from hac_cli.losses.spectral import SpectralLoss, target_level, waveform_loss
-from hac_cli.model.layers import State
-from hac_cli.model.network import Codec
-from hac_cli.model.quantizer import binarize, to_tokens
+from hac_cli.listener import Listener
+from hac_cli.model.gradient import Decoder, State
+
+Array = NDArray[np.float32]
 
 SILENT = 1e-3  # -60 dBFS: no loss tells less from nothing, so there the encoder is right
 REACH = 6  # frames that a token is heard in most
 
 STEPS = 24  # decodings that are listened to
-RATE = 0.4  # of Adam (Kingma and Ba, 2015) at first; torch's own takes a second to import
+RATE = 0.4  # of Adam (Kingma and Ba, 2015) at first
 CURVATURE = 0.5  # as in training, or bits would be turned over that are right
 SIZE = 2.0  # RMS of a frame's latents at first: not more than Adam can turn over, if its steps agree
 BETAS = (0.5, 0.9)
 
 
-_lock = threading.Lock()
-_searches = 0
-_before = "highest", 1
-
-
-@contextmanager
-def searching() -> Iterator[None]:
-    """While anybody searches, float32 products of the whole process are oneDNN's, which have AVX-512 on all processors
-    and not only on Intel's, and bfloat16 where that is quicker (a search sounds no worse for it); and torch has one
-    thread for whoever is in here. Both are as before when all have left, by what they were to the first to enter."""
-    global _searches, _before
-    threads = torch.get_num_threads()
-    with _lock:
-        if not _searches:
-            _before = torch.get_float32_matmul_precision(), threads
-            torch.set_float32_matmul_precision("medium")
-        _searches += 1
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        with _lock:
-            _searches -= 1
-            if not _searches:
-                torch.set_float32_matmul_precision(_before[0])
-                torch.set_num_threads(_before[1])  # which threads that are begun later have as well
-
-
-@dataclass(frozen=True)
-class Target:
-    """Audio ``[1, T]``, divided by its level, and what the losses have to know of it."""
-
-    level: Tensor
-    audio: Tensor
-    spectrograms: list[Tensor]
-    segments: tuple[Tensor, Tensor, Tensor]
-    powers: Tensor
-
-
-class Listener(nn.Module):
-    """What is minimized: the losses of training without discriminators, weighted on held-out speakers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.spectral = SpectralLoss(linear=0.5, log_floor=0.001)
-        self.envelope, self.loudness = EnvelopeLoss(), LoudnessLoss()
-
-    @torch.no_grad()
-    def target(self, audio: Tensor) -> Target:
-        """What outputs ``[1, T]`` are to be compared with, looked at once for all of them."""
-        level = target_level(audio)
-        audio = audio / level
-        return Target(level, audio, self.spectral.spectrograms(audio), self.envelope.segments(audio),
-                      self.loudness.powers(audio))  # fmt: skip
-
-    def forward(self, output: Tensor, target: Target) -> Tensor:
-        output = output / target.level
-        spectral = self.spectral.distance(output, target.spectrograms)
-        envelope = self.envelope.distance(output, target.segments)
-        loudness = self.loudness.distance(output, target.powers)
-        return 4.0 * spectral + 8.0 * envelope + 3.0 * loudness + 5.0 * waveform_loss(output, target.audio)
-
-
 @dataclass
 class Passage:
-    """What a search needs: the encoder's latents ``[1, frames, D]``, the audio ``[1, T]`` that they should decode to,
-    the decoder's state before them, and what was decoded and meant just before."""
+    """What a search needs: the encoder's latents ``[frames, D]``, the audio ``[T]`` that they should decode to, the
+    decoder's state before them, and what was decoded and meant just before."""
 
-    latents: Tensor
-    due: Tensor
+    latents: Array
+    due: Array
     decoder: State
-    heard: Tensor
-    meant: Tensor
+    heard: Array
+    meant: Array
 
 
-def best_tokens(network: Codec, listener: Listener, passage: Passage) -> np.ndarray:
-    """Tokens ``[1, frames, 1]`` (int32) of a passage that sound better than its latents', or those where none do."""
-    latents, hop_length = passage.latents, network.config.hop_length
-    due = passage.due[:, : latents.shape[1] * hop_length]
-    target, silent = listener.target(torch.cat([passage.meant, due], 1)), _silent(due, hop_length)
-    best, tokens = float("inf"), to_tokens(latents)
-    mean, power = torch.zeros_like(latents), torch.zeros_like(latents)
+def signs_of(latents: Array) -> Array:
+    return np.where(latents > 0, np.float32(1), np.float32(-1))
+
+
+def best_bits(decoder: Decoder, listener: Listener, passage: Passage) -> NDArray[np.bool_]:
+    """Bits ``[frames, D]`` of a passage that sound better than its latents' signs, or those where none do."""
+    latents, hop_length = passage.latents, decoder.hop_length
+    due = passage.due[: len(latents) * hop_length]
+    target, silent = listener.target(np.concatenate([passage.meant, due])), _silent(due, hop_length)
+    least, best = float("inf"), latents > 0
+    mean, power = np.zeros_like(latents), np.zeros_like(latents)
     for step in range(STEPS):
-        latents = latents.detach().requires_grad_()
-        audio, _ = network.decode(binarize(latents, CURVATURE), passage.decoder)
-        loss = listener(torch.cat([passage.heard, audio], 1), target)
-        (gradient,) = torch.autograd.grad(loss, latents)
-        if (distance := loss.item()) < best:
-            best, tokens = distance, to_tokens(latents)
-        gradient = gradient.masked_fill(silent[..., None], 0.0)
-        mean.lerp_(gradient, 1 - BETAS[0])
-        power.lerp_(gradient.square(), 1 - BETAS[1])
-        scale = (power / (1 - BETAS[1] ** (step + 1))).sqrt() + 1e-8
-        latents = latents - RATE * (1 - step / STEPS) / (1 - BETAS[0] ** (step + 1)) * mean / scale
-    return tokens.to(torch.int32).cpu().numpy()
+        signs = signs_of(latents)
+        audio, _, trace = decoder(signs, passage.decoder)
+        distance, gradient = listener(np.concatenate([passage.heard, audio]), target)
+        if distance < least:
+            least, best = distance, latents > 0
+        if step == STEPS - 1:
+            break
+        gradient = decoder.back(gradient[len(passage.heard) :], trace)
+        gradient -= CURVATURE * np.abs(gradient).mean(-1, keepdims=True) * signs
+        gradient *= 1 - np.square(np.tanh(latents))
+        gradient[silent] = 0
+        mean += (1 - BETAS[0]) * (gradient - mean)
+        power += (1 - BETAS[1]) * (np.square(gradient) - power)
+        size = np.sqrt(power / (1 - BETAS[1] ** (step + 1))) + 1e-8
+        latents = latents - RATE * (1 - step / STEPS) / (1 - BETAS[0] ** (step + 1)) * mean / size
+    return best
 
 
-def _silent(due: Tensor, hop_length: int) -> Tensor:
-    """Which frames ``[1, frames]`` of what is due have nothing to say."""
-    peaks = due.abs().unflatten(1, (-1, hop_length)).amax(-1)
-    return F.pad(peaks, (0, REACH - 1)).unfold(1, REACH, 1).amax(-1) < SILENT
+def _silent(due: Array, hop_length: int) -> NDArray[np.bool_]:
+    """Which frames ``[frames]`` of what is due have nothing to say."""
+    peaks = np.abs(due).reshape(-1, hop_length).max(-1)
+    silent: NDArray[np.bool_] = sliding_window_view(np.pad(peaks, (0, REACH - 1)), REACH).max(-1) < SILENT
+    return silent

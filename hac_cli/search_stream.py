@@ -6,14 +6,13 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from hac_cli.listener import Listener
 from hac_cli.model.arrays import check_open, checked_audio
-from hac_cli.model.network import Codec
-from hac_cli.model.quantizer import binarize, on_sphere
+from hac_cli.model.gradient import Decoder
+from hac_cli.model.numpy_engine import NumpyEngine
 from hac_cli.model.stream import frames_for
-from hac_cli.search import SIZE, Listener, Passage, best_tokens, searching
+from hac_cli.search import SIZE, Array, Passage, best_bits, signs_of
 
 PASSAGE, AHEAD, BEHIND = 6.0, 0.5, 1.0
 """Seconds that a search decides, that it tries with them but leaves to the next, and that it listens to before."""
@@ -22,34 +21,29 @@ PASSAGE, AHEAD, BEHIND = 6.0, 0.5, 1.0
 class _Channel:
     """One channel's stream through the encoder and, as the encoder alone would have it, the decoder."""
 
-    def __init__(self, network: Codec) -> None:
-        def silence(*shape: int) -> Tensor:
-            return torch.zeros(1, *shape, device=network.input_scale.scale.device)
+    def __init__(self, engine: NumpyEngine, decoder: Decoder) -> None:
+        config = engine.config
+        self.analyser, self.decoder = engine.analyser(1), decoder
+        behind = np.zeros(round(BEHIND * config.sample_rate), np.float32)
+        latents, early = np.zeros((0, config.bits_per_token), np.float32), np.zeros(config.look_ahead, np.float32)
+        self.next = Passage(latents, early, decoder.fresh(), behind, behind)
 
-        config = network.config
-        self.network = network
-        self.encoder, decoder = network.fresh_encoder(1), network.fresh_decoder(1)
-        behind = silence(round(BEHIND * config.sample_rate))
-        self.next = Passage(silence(0, config.bits_per_token), silence(config.look_ahead), decoder, behind, behind)
-
-    @torch.no_grad()
-    def analyse(self, audio: np.ndarray) -> None:
+    def analyse(self, audio: Array) -> None:
         """Takes whole frames ``[T]``."""
-        piece = torch.from_numpy(np.array(audio[None], np.float32)).to(self.next.due.device)
-        latents, self.encoder = self.network.encode(piece, self.encoder)
-        self.next.latents = torch.cat([self.next.latents, SIZE * on_sphere(latents)], 1)
-        self.next.due = torch.cat([self.next.due, piece], 1)
+        (latents,) = self.analyser(audio[None])
+        size = np.sqrt(np.square(latents).mean(-1, keepdims=True)).clip(1e-3)
+        self.next.latents = np.concatenate([self.next.latents, SIZE * latents / size])
+        self.next.due = np.concatenate([self.next.due, audio])
 
-    @torch.no_grad()
     def take(self, frames: int) -> Passage:
         """All that was analysed, and goes on behind its first ``frames``."""
-        now, behind = self.next, self.next.heard.shape[1]
-        audio, decoder = self.network.decode(binarize(now.latents[:, :frames]), now.decoder)
-        samples = audio.shape[1]
+        now, behind = self.next, len(self.next.heard)
+        audio, after, _ = self.decoder(signs_of(now.latents[:frames]), now.decoder)
+        samples = len(audio)
         self.next = Passage(
-            now.latents[:, frames:], now.due[:, samples:], decoder,
-            torch.cat([now.heard, audio], 1)[:, -behind:],
-            torch.cat([now.meant, now.due[:, :samples]], 1)[:, -behind:],
+            now.latents[frames:], now.due[samples:], after,
+            np.concatenate([now.heard, audio])[-behind:],
+            np.concatenate([now.meant, now.due[:samples]])[-behind:],
         )  # fmt: skip
         return now
 
@@ -61,14 +55,14 @@ class SearchingStream:
     there can be as many at a time as there are ``threads``. The tokens don't depend on how many that is.
     """
 
-    def __init__(self, network: Codec, channels: int = 1, threads: int = 1) -> None:
-        self.network, self.config = network.requires_grad_(False), network.config
-        self.listener = Listener().to(network.input_scale.scale.device)
+    def __init__(self, engine: NumpyEngine, channels: int = 1, threads: int = 1) -> None:
+        self.config = engine.config
+        self.listener, self.decoder = Listener(), Decoder(engine)
         self.decided, self.ahead = (round(t * self.config.frame_rate) for t in (PASSAGE, AHEAD))
         self.pending = np.zeros((channels, 0), np.float32)
         self.samples = self.frames = 0
         self.ended = False
-        self.channels = [_Channel(network) for _ in range(channels)]
+        self.channels = [_Channel(engine, self.decoder) for _ in range(channels)]
         self.threads = threads
         self.searches: deque[list[Future[np.ndarray]]] = deque()
         self.pool = ThreadPoolExecutor(threads)
@@ -112,25 +106,25 @@ class SearchingStream:
     @property
     def undecided(self) -> int:
         """Frames that the encoder has seen, and of which no search decides yet."""
-        return self.channels[0].next.latents.shape[1]
+        return len(self.channels[0].next.latents)
 
     def _begin(self, audio: np.ndarray, frames: int) -> None:
         """Analyses whole frames and begins to decide the next ``frames``, trying whatever comes after them as well."""
-        with searching():
-            for channel, samples in zip(self.channels, audio, strict=True):
-                channel.analyse(samples)
-            passages = [channel.take(frames) for channel in self.channels]
+        for channel, samples in zip(self.channels, audio, strict=True):
+            channel.analyse(samples)
+        passages = [channel.take(frames) for channel in self.channels]
         self.searches.append([self.pool.submit(self._search, passage, frames) for passage in passages])
         self.frames += frames
 
     def _found(self) -> np.ndarray:
         """The tokens of all channels that were begun first. A search that fails ends the stream."""
         try:
-            return np.concatenate([search.result() for search in self.searches.popleft()])
+            return np.array([search.result() for search in self.searches.popleft()])
         except BaseException:
             self.close()
             raise
 
     def _search(self, passage: Passage, frames: int) -> np.ndarray:
-        with searching():
-            return best_tokens(self.network, self.listener, passage)[:, :frames]
+        bits = best_bits(self.decoder, self.listener, passage)[:frames]
+        tokens: np.ndarray = bits @ (1 << np.arange(self.config.bits_per_token, dtype=np.int32))
+        return tokens[:, None]

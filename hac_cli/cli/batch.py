@@ -180,7 +180,7 @@ def _run(
     path = manifest or _default_manifest(settings.target)
     report = Report(console, settings, as_json)
     if not cluster:  # whose machines have engines of their own
-        console.detail_engine("torch" if settings.best else "numpy")
+        console.detail_engine("numpy")
     with contextlib.ExitStack() as stack:
         names = stack.enter_context(names_in(files_from, null)) if files_from else None
         journal = None if dry_run else stack.enter_context(manifests.Manifest(path))

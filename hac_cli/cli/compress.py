@@ -61,8 +61,6 @@ def compress(
     frames_per_block = None if block is None else _frames_in_block(block, chosen.config.frame_rate)
     layout = RawFormat.parse(raw) if raw else None
     plan = files.heard_once(plan)
-    if best and plan.is_piped:
-        signals.let_wait()  # torch takes seconds to start
     with (
         signals.ending_input_if(plan.is_piped and live),
         plan.named_errors(),
@@ -98,7 +96,7 @@ def compress(
         f"{result.bitrate / 1000:.3f} kbit/s, {speed:.1f}x real time"
     )
     console.detail(f"model {result.model}, payload {result.payload_bitrate / 1000:.3f} kbit/s")
-    console.detail_engine("torch" if best and engine == "numpy" else engine)
+    console.detail_engine(engine)
     if result.shortcoming:
         raise InputError(result.shortcoming, plan.source_name)
 

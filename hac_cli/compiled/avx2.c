@@ -9,6 +9,8 @@
 #endif
 #define PAIRS
 #define RUN hac_run_avx2
+#define BACK hac_back_avx2
+#define SLOPE_BACK hac_slope_back_avx2
 #include "network.h"
 #ifdef __clang__
 #pragma clang attribute pop

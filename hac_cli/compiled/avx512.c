@@ -11,6 +11,8 @@
 #define LANES 16
 #define PAIRS
 #define RUN hac_run_avx512
+#define BACK hac_back_avx512
+#define SLOPE_BACK hac_slope_back_avx512
 #include "network.h"
 #ifdef __clang__
 #pragma clang attribute pop

@@ -106,7 +106,7 @@ INLINE void integer_strips(const int16_t *x, const float *units, size rows, cons
     size stretches = stretches_of(m);
 #define ROWS(n, vectors, row, column) \
     integer_strip(x + row * m->inputs, units + row * stretches, stretches, n, vectors, m, column, after, one, \
-                  after == THEN_ADD ? two + row * m->outputs : two, y + row * m->outputs)
+                  BESIDE(after) ? two + row * m->outputs : two, y + row * m->outputs)
     EACH_STRIP(ROWS, rows, m->outputs)
 #undef ROWS
 }
@@ -123,7 +123,9 @@ static void integer_product(const float *x, size step, size rows, const matrix *
     switch (after) {
     case NOTHING: integer_strips(whole, units, rows, m, NOTHING, one, two, y); break;
     case THEN_SNAKE: integer_strips(whole, units, rows, m, THEN_SNAKE, one, two, y); break;
+    case THEN_SLOPE: integer_strips(whole, units, rows, m, THEN_SLOPE, one, two, y); break;
     case THEN_ADD: integer_strips(whole, units, rows, m, THEN_ADD, one, two, y); break;
+    case THEN_TIMES: integer_strips(whole, units, rows, m, THEN_TIMES, one, two, y); break;
     }
 }
 #else

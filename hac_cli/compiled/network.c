@@ -1,6 +1,8 @@
 /* The network, for any processor. */
 
 #define RUN hac_run
+#define BACK hac_back
+#define SLOPE_BACK hac_slope_back
 #include "network.h"
 
 const int hac_panel = PANEL, hac_stretch = STRETCH, hac_most = MOST;

@@ -190,3 +190,46 @@ int RUN(const layer *layers, size count, float *states, const float *x, size flo
     free(room);
     return 0;
 }
+
+/* What leads back through a block: from its output to where Snake is, on to its depthwise filters, and these, reversed. */
+typedef struct {
+    matrix narrow, wide;
+    const float *taps;
+} way_back;
+
+/* The gradient of a block's input, y, from that of its output and from what the block saw, its past in front. It has no
+ * bias, nor any effect on what was before. Gives 0, or -1 without memory. */
+int BACK(const layer *l, const way_back *back, const float *seen, const float *gradient, size floats, float *y)
+{
+    size rows = floats / l->width, tile = TILE * l->first.outputs;
+    size rooms[] = {integer_room(&l->first), integer_room(&back->narrow), integer_room(&back->wide)}, most = 0;
+    for (int i = 0; i < 3; i++)
+        most = rooms[i] > most ? rooms[i] : most;
+    float *filtered = malloc((TILE * l->width + 2 * tile + most + floats + l->past) * sizeof(float));
+    if (!filtered)
+        return -1;
+    float *slopes = filtered + TILE * l->width, *wide = slopes + tile, *room = wide + tile, *lost = room + most;
+    for (size row = 0; row < rows; row += TILE) {
+        size some = rows - row < TILE ? rows - row : TILE;
+        depthwise(seen + row * l->width, some, l->width, l->taps, NULL, l->kernel, 1, l->dilation, filtered, l->width);
+        product(filtered, l->width, some, &l->first, THEN_SLOPE, l->alpha, NULL, room, slopes);
+        product(gradient + row * l->width, l->width, some, &back->narrow, THEN_TIMES, NULL, slopes, room, wide);
+        product(wide, l->first.outputs, some, &back->wide, NOTHING, NULL, NULL, room, lost + row * l->width);
+    }
+    memset(lost + floats, 0, l->past * sizeof(float));
+    depthwise(lost, rows, l->width, back->taps, NULL, l->kernel, 1, l->dilation, y, l->width);
+    for (size i = 0; i < floats; i++)
+        y[i] += gradient[i];
+    free(filtered);
+    return 0;
+}
+
+/* The same of Snake, which saw x. */
+void SLOPE_BACK(const layer *l, const float *x, const float *gradient, size floats, float *y)
+{
+    for (size row = 0; row < floats; row += l->width)
+        for (size all = 0; all < l->width; all += LANES) {
+            size c = within(all, l->width), i = row + c;
+            put(y + i, some(gradient + i, l->width) * slope(some(x + i, l->width), at(l->alpha + c)), l->width);
+        }
+}

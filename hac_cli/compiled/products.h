@@ -26,9 +26,10 @@ typedef struct {
     size inputs, outputs, weights;
 } matrix;
 
-/* What comes after a product: nothing, or Snake with one = alpha and two = 1 / alpha, or one = gain and the residual
- * two, its rows as far apart as those of y. */
-enum after { NOTHING, THEN_SNAKE, THEN_ADD };
+/* What comes after a product: nothing, or Snake with one = alpha and two = 1 / alpha, or its slope with one = alpha, or
+ * one = gain and the residual two, its rows as far apart as those of y, or what two says it is to be multiplied with. */
+enum after { NOTHING, THEN_SNAKE, THEN_SLOPE, THEN_ADD, THEN_TIMES };
+#define BESIDE(after) ((after) == THEN_ADD || (after) == THEN_TIMES) /* two has a value for each of y's */
 
 /* Writes sums of rows, from a column on, and does what comes after. */
 INLINE void finish(vector sums[][2], int rows, int vectors, const matrix *m, size column, enum after after,
@@ -38,15 +39,19 @@ INLINE void finish(vector sums[][2], int rows, int vectors, const matrix *m, siz
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
         vector sum[2], rest[2] = {{0}, {0}};
-        if (after == THEN_ADD)
+        if (BESIDE(after))
             memcpy(rest, two + r * m->outputs + column, columns * sizeof(float));
         for (int v = 0; v < vectors; v++) {
             size c = column + v * LANES;
             sum[v] = sums[r][v];
             if (after == THEN_SNAKE)
                 sum[v] = snake(sum[v], at(one + c), at(two + c));
+            if (after == THEN_SLOPE)
+                sum[v] = slope(sum[v], at(one + c));
             if (after == THEN_ADD)
                 sum[v] = sum[v] * at(one + c) + rest[v];
+            if (after == THEN_TIMES)
+                sum[v] *= rest[v];
         }
         memcpy(y + r * m->outputs + column, sum, columns * sizeof(float));
     }
@@ -135,7 +140,7 @@ INLINE void strips(const float *x, size step, size rows, const matrix *m, int ha
 {
 #define ROWS(n, vectors, row, column) \
     strip(x + row * step, step, n, vectors, m, column, halves, after, one, \
-          after == THEN_ADD ? two + row * m->outputs : two, y + row * m->outputs)
+          BESIDE(after) ? two + row * m->outputs : two, y + row * m->outputs)
     EACH_STRIP(ROWS, rows, m->outputs)
 #undef ROWS
 }
@@ -149,7 +154,9 @@ static void float_product(const float *x, size step, size rows, const matrix *m,
     switch (after) {
     case NOTHING: AFTER(NOTHING); break;
     case THEN_SNAKE: AFTER(THEN_SNAKE); break;
+    case THEN_SLOPE: AFTER(THEN_SLOPE); break;
     case THEN_ADD: AFTER(THEN_ADD); break;
+    case THEN_TIMES: AFTER(THEN_TIMES); break;
     }
 #undef AFTER
 }

@@ -112,7 +112,7 @@ def _code_unreleased(weights: Path, audio: Samples, best: bool) -> Coded:
     if best:
         from hac_cli.search_stream import SearchingStream
 
-        encoder = SearchingStream(load_weights(weights, "torch").network)  # type: ignore[attr-defined]
+        encoder = SearchingStream(engine)  # type: ignore[arg-type]
     else:
         encoder = EncoderStream(engine)
     decoder = DecoderStream(engine)

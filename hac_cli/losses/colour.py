@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hac_cli.losses.spectral import mel_filters
+from hac_cli.losses.hearing import mel_filters
 from hac_cli.losses.spectrum import squares
 
 WINDOW = 1024  # 43 ms at 24 kHz
@@ -29,7 +29,7 @@ class ColourLoss(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         taper = torch.hann_window(WINDOW)
-        filters = mel_filters(WINDOW // 2 + 1, BANDS) / taper.square().sum()
+        filters = torch.from_numpy(mel_filters(WINDOW // 2 + 1, BANDS)) / taper.square().sum()
         self.register_buffer("taper", taper, persistent=False)
         self.register_buffer("bands", filters.repeat_interleave(2, 0), persistent=False)
 

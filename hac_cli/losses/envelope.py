@@ -5,22 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hac_cli.container import CODEC_SAMPLE_RATE
+from hac_cli.losses.hearing import (
+    ENVELOPE_WINDOW,
+    POWER_FLOOR,
+    SEGMENT,
+    SILENCE,
+    VARIANCE_FLOOR,
+    hann,
+    third_octaves,
+)
 from hac_cli.losses.spectrum import squares
-
-WINDOW = 640  # 27 ms at 24 kHz
-BANDS = 15  # third octaves from 150 Hz
-SEGMENT = 30  # steps of half a window: 0.4 s, the modulations that carry words
-EPSILON = 1e-3
-FLOOR = 0.2  # power in a band, where a full one has about 1000: what is quieter has hardly a gradient
-SILENCE = 1e-2  # a segment with this much less power than the clip's loudest is as good as silent
-
-
-def third_octaves(bins: int) -> Tensor:
-    """Which bins ``[bins]`` belong to each of 15 third-octave bands from 150 Hz on: 0 and 1 ``[bins, bands]``."""
-    hertz = torch.linspace(0, CODEC_SAMPLE_RATE / 2, bins, dtype=torch.float64)[:, None]
-    center = 150 * 2 ** (torch.arange(BANDS, dtype=torch.float64) / 3)
-    return ((hertz >= center * 2 ** (-1 / 6)) & (hertz < center * 2 ** (1 / 6))).float()
 
 
 class EnvelopeLoss(nn.Module):
@@ -33,14 +27,14 @@ class EnvelopeLoss(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        bands = third_octaves(WINDOW // 2 + 1)
-        self.register_buffer("taper", torch.hann_window(WINDOW), persistent=False)
+        bands = torch.from_numpy(third_octaves(ENVELOPE_WINDOW // 2 + 1))
+        self.register_buffer("taper", torch.from_numpy(hann(ENVELOPE_WINDOW)), persistent=False)
         self.register_buffer("bands", bands.repeat_interleave(2, 0), persistent=False)
 
     def envelopes(self, signal: Tensor) -> Tensor:
         """Segments ``[B, segments, bands, steps]`` of band magnitudes; a signal that is too short is one segment."""
-        power = squares(signal, self.taper, WINDOW // 2) @ self.bands
-        return (power + FLOOR).sqrt().unfold(1, min(SEGMENT, power.shape[1]), SEGMENT // 3)
+        power = squares(signal, self.taper, ENVELOPE_WINDOW // 2) @ self.bands
+        return (power + POWER_FLOOR).sqrt().unfold(1, min(SEGMENT, power.shape[1]), SEGMENT // 3)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         return self.distance(output, self.segments(target))
@@ -71,4 +65,4 @@ class EnvelopeLoss(nn.Module):
 def _normalize(x: Tensor, dim: int) -> Tensor:
     """Zero mean and unit length along ``dim``; what hardly changes stays near zero."""
     x = x - x.mean(dim, keepdim=True)
-    return x / (x.square().sum(dim, keepdim=True) + EPSILON).sqrt()
+    return x / (x.square().sum(dim, keepdim=True) + VARIANCE_FLOOR).sqrt()

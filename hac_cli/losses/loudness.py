@@ -5,41 +5,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hac_cli.container import CODEC_SAMPLE_RATE
+from hac_cli.losses.hearing import (
+    ASYMMETRIC,
+    BARK_BANDS,
+    BARK_WIDTH,
+    EXPONENT,
+    FAINT,
+    LOUDNESS_WINDOW,
+    MOST_FILTERED,
+    QUIET,
+    SONES,
+    SYMMETRIC,
+    bark_filters,
+    hann,
+    hearing_threshold,
+)
 from hac_cli.losses.spectrum import squares
 
-WINDOW_SECONDS = 0.032
-BANDS = 56
-BARK_WIDTH = 0.45  # 56 bands reach 12 kHz; P.862.2 ends at 8 kHz with 49 bands
-SPEECH_LEVEL = 79.0  # dB SPL of a signal of unit RMS, the listening level of P.862
-EXPONENT = 0.23  # Zwicker's
-SONES = 0.187  # of P.862, so that its weights of the two disturbances hold
-QUIET = 1e4  # 40 dB SPL, added to powers before they are made equal: silence is not lifted to speech
-FAINT, MOST_FILTERED = 1e3, 100.0  # 30 dB SPL, below which a band's mean asks for no filter; 20 dB
 EPSILON = 1e-9
-ASYMMETRIC, SYMMETRIC = 0.0309, 0.1  # what each disturbance takes from 4.5, the best raw score
-
-
-def bark(hertz: Tensor) -> Tensor:
-    """Critical-band rate ``7·asinh(f/650)`` (Schroeder, 1977)."""
-    return 7 * torch.asinh(hertz / 650)
-
-
-def bark_bands(bins: int) -> Tensor:
-    """Share of each of ``bins`` in each band of 0.45 Bark ``[bins, bands]``; what lies above the last is lost."""
-    width = CODEC_SAMPLE_RATE / 2 / (bins - 1)
-    center = torch.arange(bins, dtype=torch.float64) * width
-    low, high = bark((center - width / 2).clamp_min(0))[:, None], bark(center + width / 2)[:, None]
-    edge = BARK_WIDTH * torch.arange(BANDS + 1, dtype=torch.float64)
-    return ((torch.minimum(high, edge[1:]) - torch.maximum(low, edge[:-1])).clamp_min(0) / (high - low)).float()
-
-
-def hearing_threshold() -> Tensor:
-    """Power of the threshold in quiet in each band ``[bands]`` (Terhardt, 1979), 1 for 0 dB SPL."""
-    center = BARK_WIDTH * (torch.arange(BANDS, dtype=torch.float64) + 0.5)
-    kilohertz = (650 * torch.sinh(center / 7) / 1000).clamp(0.05, 10)
-    decibels = 3.64 * kilohertz**-0.8 - 6.5 * torch.exp(-0.6 * (kilohertz - 3.3) ** 2) + 1e-3 * kilohertz**4
-    return (10 ** (decibels / 10)).float()
 
 
 def levelled(powers: Tensor, model: Tensor) -> Tensor:
@@ -69,17 +52,14 @@ class LoudnessLoss(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.window = round(WINDOW_SECONDS * CODEC_SAMPLE_RATE)
-        taper = torch.hann_window(self.window)
-        one_sided = 2 * 10 ** (SPEECH_LEVEL / 10) / (self.window * taper.square().sum())
-        bands = bark_bands(self.window // 2 + 1) * one_sided
-        self.register_buffer("taper", taper, persistent=False)
-        self.register_buffer("bands", bands.repeat_interleave(2, 0), persistent=False)
-        self.register_buffer("threshold", hearing_threshold(), persistent=False)
+        self.register_buffer("taper", torch.from_numpy(hann(LOUDNESS_WINDOW)), persistent=False)
+        bands = torch.from_numpy(bark_filters()).repeat_interleave(2, 0)
+        self.register_buffer("bands", bands, persistent=False)
+        self.register_buffer("threshold", torch.from_numpy(hearing_threshold()), persistent=False)
 
     def powers(self, signal: Tensor) -> Tensor:
         """Power in each band ``[B, steps, bands]``, 1 for 0 dB SPL."""
-        return squares(signal, self.taper, self.window // 2) @ self.bands
+        return squares(signal, self.taper, LOUDNESS_WINDOW // 2) @ self.bands
 
     def loudness(self, powers: Tensor) -> Tensor:
         """Specific loudness in sones a Bark; below the threshold there is none."""
@@ -98,7 +78,7 @@ class LoudnessLoss(nn.Module):
         disturbance = ((loud - heard).abs() - masked).clamp_min(0)
         added = ((y + 50) / (x + 50)) ** 1.2
         added = torch.where(added < 3, 0, added.clamp_max(12))
-        extent = BARK_WIDTH * BANDS
+        extent = BARK_WIDTH * BARK_BANDS
         symmetric = extent * _root(disturbance.square().mean(-1)) / weight
         asymmetric = extent * (disturbance * added).mean(-1) / weight
         return symmetric, asymmetric

@@ -8,29 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hac_cli.container import CODEC_SAMPLE_RATE
+from hac_cli.losses.hearing import LEVEL_FLOOR, mel_filters
 from hac_cli.losses.spectrum import squares
 
 TINY = 1e-16
-LEVEL_FLOOR = 0.05  # -26 dBFS: a quieter target is not lifted to full level, or quiet clips would rule every batch
-
-
-def mel_filters(bins: int, mels: int) -> Tensor:
-    """Triangular filters ``[bins, mels]`` on the mel scale 2595·log10(1 + f/700) (O'Shaughnessy, 1987), each of
-    unit sum, so that a filter gives the mean power in its band."""
-
-    def to_mel(hertz: float) -> float:
-        return 2595 * math.log10(1 + hertz / 700)
-
-    edges = torch.linspace(0, to_mel(CODEC_SAMPLE_RATE / 2), mels + 2, dtype=torch.float64)
-    edges = 700 * (10 ** (edges / 2595) - 1)
-    hertz = torch.linspace(0, CODEC_SAMPLE_RATE / 2, bins, dtype=torch.float64)[:, None]
-    rise = (hertz - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    fall = (edges[2:] - hertz) / (edges[2:] - edges[1:-1])
-    filters = torch.minimum(rise, fall).clamp_min(0)
-    nearest = (hertz - edges[1:-1]).abs().argmin(0)
-    filters[nearest, torch.arange(mels)] += 1e-3  # a band narrower than a bin still sees its nearest bin
-    return (filters / filters.sum(0)).float()
 
 
 class SpectralLoss(nn.Module):
@@ -55,7 +36,7 @@ class SpectralLoss(nn.Module):
         for window in windows:
             self.register_buffer(f"window{window}", torch.hann_window(window), persistent=False)
             if self.mels[window]:
-                filters = mel_filters(window // 2 + 1, self.mels[window])
+                filters = torch.from_numpy(mel_filters(window // 2 + 1, self.mels[window]))
                 # each row twice: one product sums the two parts of a bin and the bins of a band
                 self.register_buffer(f"bands{window}", filters.repeat_interleave(2, 0), persistent=False)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import ctypes
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,24 +44,50 @@ class _Layer(ctypes.Structure):
 
 _LIBRARY.hac_outcome.argtypes = ctypes.POINTER(_Layer), _Size, _Size
 _LIBRARY.hac_outcome.restype = _Size
-RUNS = [_LIBRARY.hac_run]
+
+
+class _WayBack(ctypes.Structure):
+    _fields_ = (("narrow", _Matrix), ("wide", _Matrix), ("taps", _Address))
+
+
+class Code(NamedTuple):
+    """The functions for a kind of processor."""
+
+    run: Any
+    back: Any
+    slope_back: Any
+
+
+def _code(kind: str) -> Code:
+    code = Code(*(_LIBRARY[name + kind] for name in ("hac_run", "hac_back", "hac_slope_back")))
+    layers = ctypes.POINTER(_Layer)
+    code.run.argtypes = layers, _Size, _Address, _Address, _Size, _Address
+    code.back.argtypes = layers, ctypes.POINTER(_WayBack), _Address, _Address, _Size, _Address
+    code.slope_back.argtypes = layers, _Address, _Address, _Size, _Address
+    code.slope_back.restype = None
+    return code
+
+
+CODES = [_code("")]
 """What this processor can do, the fastest last. Those with AVX do the same, to the bit."""
 if _LIBRARY.hac_has_avx2():
-    RUNS.append(_LIBRARY.hac_run_avx2)
+    CODES.append(_code("_avx2"))
 if _LIBRARY.hac_has_avx512():
-    RUNS.append(_LIBRARY.hac_run_avx512)
-for _run in RUNS:
-    _run.argtypes = ctypes.POINTER(_Layer), _Size, _Address, _Address, _Size, _Address
+    CODES.append(_code("_avx512"))
 
 
 class Chain:
     """Layers one after the other, in a single call; its arrays are laid out anew, side by side. With ``integers``
-    matrix products may be in integers of 16 bits, which is faster, and only as exact as audio has to be."""
+    matrix products may be in integers of 16 bits, which is faster, and only as exact as audio has to be. Who is to lead
+    ``back`` has to know from the beginning."""
 
-    def __init__(self, layers: Sequence[Layer], integers: bool = False, run: Any = RUNS[-1]) -> None:
-        self._layers, self._shelf, self._run = layers, _Shelf(), run
-        self._integers = integers and run is not RUNS[0]
+    def __init__(
+        self, layers: Sequence[Layer], integers: bool = False, code: Code = CODES[-1], back: bool = False
+    ) -> None:
+        self._layers, self._shelf, self._code = layers, _Shelf(), code
+        self._integers = integers and code is not CODES[0]
         self._compiled = (_Layer * len(layers))(*map(self._layer, layers))
+        self._ways_back = [self._way_back(layer) for layer in layers if back and isinstance(layer, Block)]
 
     def __getitem__(self, part: slice) -> Chain:
         """Some of the layers, from the same arrays."""
@@ -79,9 +105,30 @@ class Chain:
         x = np.ascontiguousarray(x, np.float32)
         count = len(self._layers)
         y = np.empty(_LIBRARY.hac_outcome(self._compiled, count, x.size), np.float32)
-        if self._run(self._compiled, count, pointer(state), pointer(x), x.size, pointer(y)):
+        if self._code.run(self._compiled, count, pointer(state), pointer(x), x.size, pointer(y)):
             raise MemoryError(f"no room for a call of {len(x)} steps")
         return y.reshape(-1, self._layers[-1].outputs)
+
+    def back(self, gradient: Array, state: Array, x: Array) -> Array:
+        """Of one Block, Snake or Noise: the gradient of ``x``, which it met in that state, from that of its output.
+        Raises MemoryError."""
+        (layer,) = self._layers
+        if isinstance(layer, Noise):  # little work
+            return layer.back(gradient, state[:, None], x)
+        gradient, y = np.ascontiguousarray(gradient, np.float32), np.empty_like(x)
+        if isinstance(layer, Snake):
+            self._code.slope_back(self._compiled, pointer(x), pointer(gradient), x.size, pointer(y))
+            return y
+        seen = np.concatenate([state, x.ravel()])
+        if self._code.back(self._compiled, self._ways_back[0], pointer(seen), pointer(gradient), x.size, pointer(y)):
+            raise MemoryError(f"no room for a call of {len(x)} steps")
+        return y
+
+    def _way_back(self, layer: Block) -> _WayBack:
+        narrow = np.ascontiguousarray((layer.narrow.weight * layer.gain).T)
+        wide = np.ascontiguousarray(layer.wide.weight.T)
+        matrices = (self._matrix(Matrix(part, np.zeros(part.shape[1], np.float32))) for part in (narrow, wide))
+        return _WayBack(*matrices, self._address(layer.taps[::-1]))
 
     def _layer(self, layer: Layer) -> _Layer:
         made: dict[str, Any] = {"kind": KINDS.index(type(layer)), "width": layer.width}  # type: ignore[arg-type]

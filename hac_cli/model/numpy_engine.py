@@ -123,7 +123,7 @@ class NumpyEngine:
     def __init__(self, config: ModelConfig, tensors: Tensors) -> None:
         self.config, self._tensors = config, tensors
         self._values = 1 << np.arange(config.bits_per_token, dtype=np.int32)
-        self._mean, self._scale = tensors["input_scale.mean"], tensors["input_scale.scale"]
+        self._mean, self.output_scale = tensors["input_scale.mean"], tensors["input_scale.scale"]
 
     @functools.cached_property
     def encoder_layers(self) -> list[NumpyLayer]:
@@ -149,10 +149,15 @@ class NumpyEngine:
 
     def decoder(self, channels: int, frame: int = 0) -> tuple[Half, Half]:
         first, second = (Part(chain, channels, frame) for chain in self._decoder)
-        return lambda tokens: first(self._signs(tokens)), lambda middle: second(middle)[..., 0] * self._scale
+        return lambda tokens: first(self._signs(tokens)), lambda middle: second(middle)[..., 0] * self.output_scale
+
+    def analyser(self, channels: int) -> Half:
+        """As ``encoder``, to latents ``[channels, frames, bits]``, float32."""
+        first, second = (Part(chain, channels) for chain in self._encoder)
+        return lambda audio: second(first(self.scaled(audio)))
 
     def scaled(self, audio: Array) -> Array:
-        return ((audio - self._mean) / self._scale)[..., None]
+        return ((audio - self._mean) / self.output_scale)[..., None]
 
     def _tokens(self, latents: Array) -> NDArray[np.int32]:
         return ((latents > 0) @ self._values)[..., None]

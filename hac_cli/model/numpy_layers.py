@@ -88,6 +88,13 @@ class Snake:
         wave /= self.alpha
         return x + wave, past
 
+    def slope(self, x: Array) -> Array:
+        return 1 + np.sin(2 * self.alpha * x)
+
+    def back(self, gradient: Array, past: Array, x: Array) -> Array:
+        """The gradient of ``x``, what went in behind ``past``, from that of what came out."""
+        return gradient * self.slope(x)
+
 
 class Block:
     """Residual: depthwise, matrix, Snake, matrix, gain."""
@@ -107,6 +114,14 @@ class Block:
         y += x
         return y, seen[len(x) :]
 
+    def back(self, gradient: Array, past: Array, x: Array) -> Array:
+        """As ``Snake.back``."""
+        seen = np.concatenate([past, x])
+        wide = self.wide(depthwise(seen, self.taps, np.empty_like(x), dilation=self.dilation))
+        lost = np.zeros_like(seen)  # behind the end, nothing
+        lost[: len(x)] = (gradient * self.gain) @ self.narrow.weight.T * self.snake.slope(wide) @ self.wide.weight.T
+        return gradient + depthwise(lost, self.taps[::-1].copy(), np.empty_like(x), dilation=self.dilation)
+
 
 class Noise:
     """Adds noise, as much as a matrix says; its state is the step in the noise."""
@@ -118,12 +133,21 @@ class Noise:
         self.values, self.signs = noise.tables(amount.outputs)
 
     def __call__(self, x: Array, past: Array) -> tuple[Array, Array]:
-        steps = int(past[0, 0]) + np.arange(len(x))
         y = self.amount(x)
-        y *= self.values[steps % len(self.values)]
-        y *= self.signs[steps % len(self.signs)]
+        y *= self.sound(int(past[0, 0]), len(x))
         y += x
         return y, (past + len(x)) % noise.PERIOD
+
+    def sound(self, step: int, count: int) -> Array:
+        """``count`` steps of noise ``[count, channels]``."""
+        steps = step + np.arange(count)
+        sound: Array = self.values[steps % len(self.values)]
+        sound *= self.signs[steps % len(self.signs)]
+        return sound
+
+    def back(self, gradient: Array, past: Array, x: Array) -> Array:
+        """As ``Snake.back``."""
+        return gradient + gradient * self.sound(int(past[0, 0]), len(x)) @ self.amount.weight.T
 
 
 class Down:
@@ -172,7 +196,7 @@ def fresh(layer: Layer, frame: int) -> Array:
 class Chain:
     """Layers one after the other. ``compiled_layers`` has the same in C, which can do with ``integers`` as well."""
 
-    def __init__(self, layers: Sequence[Layer], integers: bool = False) -> None:
+    def __init__(self, layers: Sequence[Layer], integers: bool = False, back: bool = False) -> None:
         self.layers = layers
 
     def __getitem__(self, part: slice) -> Chain:
@@ -188,3 +212,9 @@ class Chain:
         for index, layer in enumerate(self.layers):
             x, state[index] = layer(x, state[index])
         return x
+
+    def back(self, gradient: Array, state: list[Array], x: Array) -> Array:
+        """Of one Block, Snake or Noise: the gradient of ``x``, which it met in that state, from that of its output."""
+        (layer,) = self.layers
+        assert isinstance(layer, (Block, Snake, Noise))
+        return layer.back(gradient, state[0], x)

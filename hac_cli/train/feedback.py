@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hac_cli.losses.spectral import mel_filters
+from hac_cli.losses.hearing import mel_filters
 from hac_cli.model.parallel import shared_mean
 
 WINDOW = 1024  # 43 ms at 24 kHz
@@ -30,7 +30,7 @@ class Feedback(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        filters = mel_filters(WINDOW // 2 + 1, BANDS)
+        filters = torch.from_numpy(mel_filters(WINDOW // 2 + 1, BANDS))
         spread = filters / filters.sum(1, keepdim=True).clamp_min(1e-9)
         self.register_buffer("taper", torch.hann_window(WINDOW), persistent=False)
         self.register_buffer("filters", filters, persistent=False)

@@ -88,7 +88,7 @@ def assert_near(found, expected, decibels):
 @pytest.mark.parametrize("integers", [False, True])
 @pytest.mark.parametrize("name", CHAINS)
 def test_a_chain_is_the_same_in_c_as_in_numpy_and_in_pieces(name, integers):
-    from hac_cli.model.compiled_layers import RUNS, Chain
+    from hac_cli.model.compiled_layers import CODES, Chain
 
     layers = CHAINS[name]()
     x = input_for(layers, 80 * 9)
@@ -102,16 +102,16 @@ def test_a_chain_is_the_same_in_c_as_in_numpy_and_in_pieces(name, integers):
     state = compiled.fresh(3)
     pieces = [compiled(piece, state) for piece in np.split(x, [80, 160, 480])]  # whole frames of all of them
     assert np.array_equal(np.concatenate(pieces), whole)
-    for run in RUNS[1:]:
-        other = Chain(layers, integers, run)
+    for code in CODES[1:]:
+        other = Chain(layers, integers, code)
         assert np.array_equal(other(x, other.fresh(3)), whole)
-    simple = Chain(layers, run=RUNS[0])
+    simple = Chain(layers, code=CODES[0])
     assert_near(simple(x, simple.fresh(3)), expected, 100)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 96, 97, 200])
 def test_any_number_of_rows(rows):
-    from hac_cli.model.compiled_layers import RUNS, Chain
+    from hac_cli.model.compiled_layers import CODES, Chain
 
     layers = [block(20), product(20, 33, True)]
     x, plain, compiled = normal(rows, 20), numpy_layers.Chain(layers), Chain(layers)
@@ -120,7 +120,7 @@ def test_any_number_of_rows(rows):
     whole = Chain(layers, integers=True)
     assert_near(whole(x, whole.fresh()), expected, 65)
     for chain, integers in ((compiled, False), (whole, True)):
-        outputs = [chain(x, chain.fresh()), *(Chain(layers, integers, run)(x, chain.fresh()) for run in RUNS[1:])]
+        outputs = [chain(x, chain.fresh()), *(Chain(layers, integers, code)(x, chain.fresh()) for code in CODES[1:])]
         assert all(np.array_equal(output, outputs[0]) for output in outputs)
 
 
