@@ -25,7 +25,7 @@ STEPS = 24  # decodings that are listened to
 RATE = 0.4  # of Adam (Kingma and Ba, 2015) at first
 CURVATURE = 0.5  # as in training, or bits would be turned over that are right
 SIZE = 2.0  # RMS of a frame's latents at first: not more than Adam can turn over, if its steps agree
-BETAS = (0.5, 0.9)
+BETAS = (0.3, 0.9)
 
 
 @dataclass
