@@ -95,9 +95,8 @@ def ending_input_if(
     return ending_input(recorded, slow) if piped else contextlib.nullcontext()
 
 
-def let_wait(pipe: int = 0) -> None:
-    """Lets a pipe, if it is one, hold as much as it may where the system can: what is played into it goes on while
-    nobody reads."""
+def _lengthen(pipe: int) -> None:
+    """Lets a pipe hold as much as it may, where the system can."""
     with contextlib.suppress(ImportError, AttributeError, OSError):
         import fcntl
 
@@ -113,7 +112,7 @@ def _end_standard_input() -> None:
     os.set_blocking(0, True)  # others may read there, too
     reader, writer = os.pipe()
     if len(heard) > PIPE:
-        let_wait(writer)
+        _lengthen(writer)
     os.write(writer, heard)
     os.close(writer)
     os.dup2(reader, 0)

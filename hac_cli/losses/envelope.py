@@ -37,19 +37,11 @@ class EnvelopeLoss(nn.Module):
         return (power + POWER_FLOOR).sqrt().unfold(1, min(SEGMENT, power.shape[1]), SEGMENT // 3)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        return self.distance(output, self.segments(target))
-
-    @torch.no_grad()
-    def segments(self, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What ``distance`` has to know of a target: its envelopes, which of them count, the best correlation."""
-        x = self.envelopes(target)
-        power = x.square().sum(2).mean(-1)
-        heard = (power > SILENCE * power.amax(1, keepdim=True)).to(x.dtype)
-        best = self._correlation(x, x)  # a little less than 1 where there is hardly a signal
-        return x, heard, best
-
-    def distance(self, output: Tensor, segments: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        x, heard, best = segments
+        with torch.no_grad():
+            x = self.envelopes(target)
+            power = x.square().sum(2).mean(-1)
+            heard = (power > SILENCE * power.amax(1, keepdim=True)).to(x.dtype)
+            best = self._correlation(x, x)  # a little less than 1 where there is hardly a signal
         lost = best - self._correlation(self.envelopes(output), x)
         return ((lost * heard).sum(1) / heard.sum(1).clamp_min(1)).mean()
 

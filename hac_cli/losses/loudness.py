@@ -86,10 +86,6 @@ class LoudnessLoss(nn.Module):
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         with torch.no_grad():
             powers = self.powers(target)
-        return self.distance(output, powers)
-
-    def distance(self, output: Tensor, powers: Tensor) -> Tensor:
-        """As ``forward``, of a target's ``powers``."""
         # Bad steps count more. P.862 takes the sixth power within segments of 0.3 s and stops at 45, where the gradient
         # would come from one step in twenty, or from none.
         symmetric, asymmetric = (_root(d.square().mean(-1)) for d in self.disturbances(output, powers))

@@ -50,17 +50,11 @@ class SpectralLoss(nn.Module):
         return (power + 1e-9).sqrt()
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        return self.distance(output, self.spectrograms(target))
-
-    @torch.no_grad()
-    def spectrograms(self, target: Tensor) -> list[Tensor]:
-        """What ``distance`` has to know of a target, for whoever compares many outputs with it."""
-        return [self.magnitudes(target, window) for window in self.windows]
-
-    def distance(self, output: Tensor, spectrograms: list[Tensor]) -> Tensor:
         total = output.new_zeros(())
-        for window, x in zip(self.windows, spectrograms, strict=True):
+        for window in self.windows:
             y = self.magnitudes(output, window)
+            with torch.no_grad():
+                x = self.magnitudes(target, window)
             usual = math.sqrt(1.5 / window)  # RMS magnitude of a signal of unit RMS
             floor = self.log_floor * usual
             log = ((y + floor).log() - (x + floor).log()).abs().mean()
