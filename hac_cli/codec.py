@@ -117,11 +117,12 @@ def searching_stream(
     Raises UsageError for another engine than numpy."""
     check_channels(channels)
     check_one_or_more(threads, "threads")
+    if engine != DEFAULT_ENGINE:
+        raise UsageError("the best tokens are searched for by the engine numpy alone; leave out --engine and --device")
     from hac_cli.search_stream import SearchingStream
 
-    chosen = load_model(model, engine)
-    if not isinstance(chosen, NumpyEngine):
-        raise UsageError("the best tokens are searched for by the engine numpy alone; leave out --engine and --device")
+    chosen = load_model(model)
+    assert isinstance(chosen, NumpyEngine)
     return SearchingStream(chosen, channels, threads)
 
 

@@ -113,7 +113,8 @@ def compress(
     as the recording, less with more ``threads``.
 
     Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
-    unknown model, UsageError for what is to be both live and best, an unknown payload, or a sink that is the source.
+    unknown model, UsageError for what is to be both live and best, or best in torch, an unknown payload, or a sink that
+    is the source.
     """
     refuse_same_file(source.path if isinstance(source, AudioReader) else source, sink)
     if live and best:

@@ -92,7 +92,7 @@ class Chain:
     def __getitem__(self, part: slice) -> Chain:
         """Some of the layers, from the same arrays."""
         chain = copy.copy(self)
-        chain._layers = self._layers[part]
+        chain._layers, chain._ways_back = self._layers[part], []
         chain._compiled = (_Layer * len(chain._layers))(*self._compiled[part])
         return chain
 

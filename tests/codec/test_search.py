@@ -78,6 +78,9 @@ def test_silence_stays_silent():
     assert 20 * np.log10(np.sqrt(np.mean(decoded**2)) + 1e-9) < -60
 
 
-def test_it_is_not_for_live_audio():
+def test_it_is_not_for_live_audio_nor_for_another_engine():
     with pytest.raises(UsageError, match="--live or --best"):
         hac_cli.compress(io.BytesIO(), io.BytesIO(), live=True, best=True)
+    for engine in ("torch", "torch:cuda"):
+        with pytest.raises(UsageError, match="numpy alone"):
+            searching_stream(engine=engine)

@@ -1,17 +1,26 @@
 """Back through the decoder: what torch finds, in C and in numpy."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 
+from hac_cli.compiled import is_there
 from hac_cli.model import gradient, numpy_layers
 from hac_cli.model.gradient import Decoder
 
 
-@pytest.mark.parametrize("plain", [False, True])
-def test_the_gradient_of_the_signs_is_that_of_torch(numpy_engine, torch_engine, plain, monkeypatch):
-    if plain:
-        monkeypatch.setattr(gradient, "Chain", numpy_layers.Chain)
+CHAINS = [numpy_layers.Chain]
+if is_there():
+    from hac_cli.model.compiled_layers import CODES, Chain
+
+    CHAINS += [functools.partial(Chain, code=code) for code in CODES]
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_the_gradient_of_the_signs_is_that_of_torch(numpy_engine, torch_engine, chain, monkeypatch):
+    monkeypatch.setattr(gradient, "Chain", chain)
     rng, network = np.random.default_rng(0), torch_engine.network
     bits = network.config.bits_per_token
     signs = np.sign(rng.standard_normal((130, bits))).astype(np.float32)
