@@ -10,7 +10,6 @@ from hac_cli.compiled import is_there
 from hac_cli.model import gradient, numpy_layers
 from hac_cli.model.gradient import Decoder
 
-
 CHAINS = [numpy_layers.Chain]
 if is_there():
     from hac_cli.model.compiled_layers import CODES, Chain
