@@ -13,7 +13,6 @@ from hac_cli.errors import UsageError
 from hac_cli.model import released
 from hac_cli.model.arrays import as_integer, check_channels, check_one_or_more, recorded_audio
 from hac_cli.model.engine import DEFAULT_ENGINE, Engine, load_engine
-from hac_cli.model.numpy_engine import NumpyEngine
 from hac_cli.model.stream import FRAMES_PER_CALL, DecoderStream, EncoderStream, frames_for
 
 if TYPE_CHECKING:
@@ -119,6 +118,7 @@ def searching_stream(
     check_one_or_more(threads, "threads")
     if engine != DEFAULT_ENGINE:
         raise UsageError("the best tokens are searched for by the engine numpy alone; leave out --engine and --device")
+    from hac_cli.model.numpy_engine import NumpyEngine
     from hac_cli.search_stream import SearchingStream
 
     chosen = load_model(model)

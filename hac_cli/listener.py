@@ -6,7 +6,9 @@ numpy, with their gradients: torch takes longer to import than seconds of audio 
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +63,8 @@ class Target:
     level: float
     audio: Array
     magnitudes: list[Array]
-    envelopes: Array
+    over_time: Array  # envelopes, normalized over time, and over bands as well
+    over_bands: Array
     counts: Array
     powers: Array
 
@@ -84,7 +87,10 @@ class Listener:
         power = np.square(envelopes).sum(1).mean(-1)
         counts = (power > hearing.SILENCE * power.max()).astype(np.float32)
         magnitudes = [np.sqrt(bands(audio)[0] + np.float32(TINY)) for bands in self._mels]
-        return Target(level, audio, magnitudes, envelopes, counts / max(counts.sum(), 1), self._barks(audio)[0])
+        over_time, _ = _normalized(envelopes, -1)
+        over_bands, _ = _normalized(over_time, -2)
+        return Target(level, audio, magnitudes, over_time, over_bands, counts / max(counts.sum(), 1),
+                      self._barks(audio)[0])  # fmt: skip
 
     def __call__(self, output: Array, target: Target) -> Heard:
         """The distance of an output, and its gradient."""
@@ -92,20 +98,20 @@ class Listener:
         difference = output - target.audio
         total = WAVEFORM * float(np.abs(difference).mean())
         gradient = np.float32(WAVEFORM / len(output)) * np.sign(difference)
-        for bands, magnitudes in zip(self._mels, target.magnitudes, strict=True):
+        for weight, bands, compare in self._comparisons(target):
             power, spectra = bands(output)
-            found, slope = self._spectral(power, magnitudes, bands.window)
-            total += SPECTRAL / len(self._mels) * found
-            gradient += bands.back(np.float32(SPECTRAL / len(self._mels)) * slope, spectra, len(output))
-        power, spectra = self._octaves(output)
-        found, slope = self._envelope(power, target)
-        total += ENVELOPE * found
-        gradient += self._octaves.back(np.float32(ENVELOPE) * slope, spectra, len(output))
-        power, spectra = self._barks(output)
-        found, slope = self._loudness(power, target.powers)
-        total += LOUDNESS * found
-        gradient += self._barks.back(np.float32(LOUDNESS) * slope, spectra, len(output))
+            found, slope = compare(power)
+            total += weight * found
+            gradient += bands.back(np.float32(weight) * slope, spectra, len(output))
         return total, gradient / np.float32(target.level)
+
+    def _comparisons(self, target: Target) -> Iterator[tuple[float, _Bands, Callable[[Array], Heard]]]:
+        """The losses on powers in bands: weight, bands, and the loss of these powers with its gradient by them."""
+        for bands, magnitudes in zip(self._mels, target.magnitudes, strict=True):
+            spectral = functools.partial(self._spectral, x=magnitudes, window=bands.window)
+            yield SPECTRAL / len(self._mels), bands, spectral
+        yield ENVELOPE, self._octaves, functools.partial(self._envelope, target=target)
+        yield LOUDNESS, self._barks, functools.partial(self._loudness, x=target.powers)
 
     @staticmethod
     def _spectral(power: Array, x: Array, window: int) -> Heard:
@@ -127,8 +133,9 @@ class Listener:
     def _envelope(self, power: Array, target: Target) -> Heard:
         """``losses.envelope``: what correlations lack to 1, over time in each band, and over bands at each step."""
         envelopes = np.sqrt(power + np.float32(hearing.POWER_FLOOR))
-        (y, y_size), (x, _) = (_normalized(e, -1) for e in (self._segments(envelopes), target.envelopes))
-        (over, over_size), (meant, _) = (_normalized(e, -2) for e in (y, x))
+        y, y_size = _normalized(self._segments(envelopes), -1)
+        over, over_size = _normalized(y, -2)
+        x, meant = target.over_time, target.over_bands
         segments, bands, steps = y.shape
         shares = 0.5 * target.counts[:, None, None]
         found = (shares * (y * x)).sum() / bands + (shares * (over * meant)).sum() / steps

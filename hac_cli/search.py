@@ -44,19 +44,19 @@ def signs_of(latents: Array) -> Array:
     return np.where(latents > 0, np.float32(1), np.float32(-1))
 
 
-def best_bits(decoder: Decoder, listener: Listener, passage: Passage) -> NDArray[np.bool_]:
-    """Bits ``[frames, D]`` of a passage that sound better than its latents' signs, or those where none do."""
+def best_latents(decoder: Decoder, listener: Listener, passage: Passage) -> Array:
+    """Latents ``[frames, D]`` of a passage whose signs sound better than those of its own, or these where none do."""
     latents, hop_length = passage.latents, decoder.hop_length
     due = passage.due[: len(latents) * hop_length]
     target, silent = listener.target(np.concatenate([passage.meant, due])), _silent(due, hop_length)
-    least, best = float("inf"), latents > 0
+    least, best = float("inf"), latents
     mean, power = np.zeros_like(latents), np.zeros_like(latents)
     for step in range(STEPS):
         signs = signs_of(latents)
         audio, _, trace = decoder(signs, passage.decoder)
         distance, gradient = listener(np.concatenate([passage.heard, audio]), target)
         if distance < least:
-            least, best = distance, latents > 0
+            least, best = distance, latents
         if step == STEPS - 1:
             break
         gradient = decoder.back(gradient[len(passage.heard) :], trace)

@@ -12,7 +12,7 @@ from hac_cli.model.arrays import check_open, checked_audio
 from hac_cli.model.gradient import Decoder
 from hac_cli.model.numpy_engine import NumpyEngine
 from hac_cli.model.stream import frames_for
-from hac_cli.search import SIZE, Array, Passage, best_bits, signs_of
+from hac_cli.search import SIZE, Array, Passage, best_latents, signs_of
 
 PASSAGE, AHEAD, BEHIND = 6.0, 0.5, 1.0
 """Seconds that a search decides, that it tries with them but leaves to the next, and that it listens to before."""
@@ -56,7 +56,7 @@ class SearchingStream:
     """
 
     def __init__(self, engine: NumpyEngine, channels: int = 1, threads: int = 1) -> None:
-        self.config = engine.config
+        self.engine, self.config = engine, engine.config
         self.listener, self.decoder = Listener(), Decoder(engine)
         self.decided, self.ahead = (round(t * self.config.frame_rate) for t in (PASSAGE, AHEAD))
         self.pending = np.zeros((channels, 0), np.float32)
@@ -125,6 +125,4 @@ class SearchingStream:
             raise
 
     def _search(self, passage: Passage, frames: int) -> np.ndarray:
-        bits = best_bits(self.decoder, self.listener, passage)[:frames]
-        tokens: np.ndarray = bits @ (1 << np.arange(self.config.bits_per_token, dtype=np.int32))
-        return tokens[:, None]
+        return self.engine.tokens(best_latents(self.decoder, self.listener, passage)[:frames])

@@ -33,7 +33,7 @@ SILENCE = 1e-2  # a segment with this much less power than the clip's loudest is
 
 def hann(window: int) -> Table:
     """The periodic taper."""
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
+    return np.hanning(window + 1)[:-1].astype(np.float32)
 
 
 def mel_filters(bins: int, mels: int) -> Table:

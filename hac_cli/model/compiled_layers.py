@@ -125,10 +125,8 @@ class Chain:
         return y
 
     def _way_back(self, layer: Block) -> _WayBack:
-        narrow = np.ascontiguousarray((layer.narrow.weight * layer.gain).T)
-        wide = np.ascontiguousarray(layer.wide.weight.T)
-        matrices = (self._matrix(Matrix(part, np.zeros(part.shape[1], np.float32))) for part in (narrow, wide))
-        return _WayBack(*matrices, self._address(layer.taps[::-1]))
+        narrow, wide = Matrix((layer.narrow.weight * layer.gain).T), Matrix(layer.wide.weight.T)
+        return _WayBack(self._matrix(narrow), self._matrix(wide), self._address(layer.taps[::-1]))
 
     def _layer(self, layer: Layer) -> _Layer:
         made: dict[str, Any] = {"kind": KINDS.index(type(layer)), "width": layer.width}  # type: ignore[arg-type]

@@ -73,19 +73,15 @@ def _transposed(layer: Layer) -> _Ahead | None:
     return None  # it leads back itself
 
 
-def _unbiased(weight: Array) -> Matrix:
-    return Matrix(np.ascontiguousarray(weight), np.zeros(weight.shape[1], np.float32))
-
-
 def _of_product(layer: Product) -> Product:
     """Each input was in as many windows as there are hops in one, the last of them as its oldest."""
     outputs = layer.matrix.outputs
     lags = layer.matrix.weight.reshape(-1, layer.hop, outputs)[::-1]
-    return Product(_unbiased(lags.transpose(0, 2, 1).reshape(-1, layer.hop)), outputs, hop=outputs)
+    return Product(Matrix(lags.transpose(0, 2, 1).reshape(-1, layer.hop)), outputs, hop=outputs)
 
 
 def _of_up(layer: Up) -> Down:
     """Each map went into the steps of its own frame, by the second half of the taps, and of the next, by the first."""
     old, new = np.split(layer.taps, 2, axis=1)  # [stride, multiplier, outputs]
     taps = np.concatenate([new, old]).transpose(1, 0, 2)
-    return Down(np.ascontiguousarray(taps), _unbiased(layer.matrix.weight.T), len(layer.taps))
+    return Down(np.ascontiguousarray(taps), Matrix(layer.matrix.weight.T), len(layer.taps))

@@ -72,7 +72,7 @@ def _up(tensors: Tensors, name: str, layer: Layer) -> Up | Product:
         return Product(Matrix(weight, bias[:, 0]), width=layer.inputs, hop=layer.inputs, outputs=1)
     weight = pointwise.transpose(2, 1, 0).reshape(layer.inputs, -1)
     both = np.concatenate([part.transpose(0, 2, 1) for part in (old, new)], 1)
-    return Up(Matrix(weight, np.zeros(weight.shape[1], np.float32)), np.ascontiguousarray(both), bias)
+    return Up(Matrix(weight), np.ascontiguousarray(both), bias)
 
 
 def _layer(layer: Layer, tensors: Tensors, name: str) -> NumpyLayer:
@@ -145,7 +145,7 @@ class NumpyEngine:
 
     def encoder(self, channels: int) -> tuple[Half, Half]:
         first, second = (Part(chain, channels) for chain in self._encoder)
-        return lambda audio: first(self.scaled(audio)), lambda middle: self._tokens(second(middle))
+        return lambda audio: first(self.scaled(audio)), lambda middle: self.tokens(second(middle))
 
     def decoder(self, channels: int, frame: int = 0) -> tuple[Half, Half]:
         first, second = (Part(chain, channels, frame) for chain in self._decoder)
@@ -159,7 +159,8 @@ class NumpyEngine:
     def scaled(self, audio: Array) -> Array:
         return ((audio - self._mean) / self.output_scale)[..., None]
 
-    def _tokens(self, latents: Array) -> NDArray[np.int32]:
+    def tokens(self, latents: Array) -> NDArray[np.int32]:
+        """Of latents ``[..., frames, bits]``, ``[..., frames, 1]``."""
         return ((latents > 0) @ self._values)[..., None]
 
     def _signs(self, tokens: NDArray[np.int32]) -> Array:

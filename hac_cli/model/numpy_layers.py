@@ -28,9 +28,10 @@ class Layer(Protocol):
 class Matrix:
     """``x @ weight + bias``, for ever the same weight ``[inputs, outputs]``."""
 
-    def __init__(self, weight: Array, bias: Array) -> None:
-        self.weight, self.bias = weight, bias
+    def __init__(self, weight: Array, bias: Array | None = None) -> None:
+        self.weight = weight
         self.inputs, self.outputs = weight.shape
+        self.bias = np.zeros(self.outputs, np.float32) if bias is None else bias
 
     @property
     def halves(self) -> bool:

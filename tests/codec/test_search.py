@@ -55,7 +55,7 @@ def test_what_fails_is_told_and_no_other_search_begins(monkeypatch):
         begun.append(1)
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr("hac_cli.search_stream.best_bits", fail)
+    monkeypatch.setattr("hac_cli.search_stream.best_latents", fail)
     monkeypatch.setattr("hac_cli.search_stream.PASSAGE", 0.1)
     stream = searching_stream()
     with contextlib.closing(stream), pytest.raises(RuntimeError, match="no memory"):
