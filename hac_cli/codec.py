@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Samples = NDArray[np.float32]
 Tokens = NDArray[np.int32]
 
+EFFORTS = ("fast", "normal", "best")
+"""The tokens that the encoder says, ten times as fast, or such as decode better, after a short or a long search."""
+
 
 def load_model(name: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE) -> Engine:
     """A released model, ready to code: ``numpy``, ``torch`` or ``torch:cuda``. Loaded once, then kept.
@@ -35,18 +38,23 @@ def encode(
     *,
     model: str = released.DEFAULT_MODEL,
     engine: str = DEFAULT_ENGINE,
-    best: bool = False,
+    effort: str = "normal",
     threads: int = 1,
 ) -> Tokens:
     """Audio at 24 kHz, floats ``[samples]`` or ``[channels, samples]``, to tokens ``[channels, frames, 1]`` (int32).
 
     It is coded as it is; ``condition`` makes of it what sounds better, as ``compress`` does by itself.
-    ``best`` takes a fifth as long as the recording, less with more ``threads``; see ``search``.
-    Raises InputError for NaN or infinite samples and UsageError for another shape, integers, or more than 8 channels.
+    ``effort`` is one of ``EFFORTS``; "best" takes a fifth as long as the recording, less with more ``threads``, and
+    torch knows no search.
+    Raises InputError for NaN or infinite samples and UsageError for another shape, integers, more than 8 channels, an
+    unknown effort, or the best in torch.
     """
     pcm = np.atleast_2d(np.asarray(pcm))
-    make = searching_stream if best else encoder_stream
-    stream = make(len(pcm), model=model, engine=engine, threads=threads)
+    stream: EncoderStream | SearchingStream
+    if is_searched(effort, engine):
+        stream = searching_stream(len(pcm), model=model, effort=effort, threads=threads)
+    else:
+        stream = encoder_stream(len(pcm), model=model, engine=engine, threads=threads)
     pcm = recorded_audio(pcm, len(pcm))
     return np.concatenate([stream.push(pcm), stream.flush()], 1)
 
@@ -109,21 +117,31 @@ def encoder_stream(
     return EncoderStream(load_model(model, engine), channels, frames_per_call, threads)
 
 
+def is_searched(effort: str, engine: str = DEFAULT_ENGINE, live: bool = False) -> bool:
+    """Whether an effort means a search: what is usual doesn't where there is none. Raises UsageError for an unknown
+    effort, or for the best there."""
+    if effort not in EFFORTS:
+        raise UsageError(f"there is no effort {effort!r}; use one of {', '.join(EFFORTS)}")
+    if effort == "best" and live:
+        raise UsageError("the best tokens take seconds of audio to find; leave out either --live or --best")
+    if effort == "best" and engine != DEFAULT_ENGINE:
+        raise UsageError("the best tokens are searched for by the engine numpy alone; leave out --engine and --device")
+    return effort != "fast" and not live and engine == DEFAULT_ENGINE
+
+
 def searching_stream(
-    channels: int = 1, *, model: str = released.DEFAULT_MODEL, engine: str = DEFAULT_ENGINE, threads: int = 1
+    channels: int = 1, *, model: str = released.DEFAULT_MODEL, effort: str = "normal", threads: int = 1
 ) -> SearchingStream:
-    """A stream from audio at 24 kHz to the tokens that decode best; ``threads`` passages of 6 s are searched at a time.
-    Raises UsageError for another engine than numpy."""
+    """A stream from audio at 24 kHz to tokens that decode better than those of ``encoder_stream``, seconds later;
+    ``threads`` passages are searched at a time."""
     check_channels(channels)
     check_one_or_more(threads, "threads")
-    if engine != DEFAULT_ENGINE:
-        raise UsageError("the best tokens are searched for by the engine numpy alone; leave out --engine and --device")
     from hac_cli.model.numpy_engine import NumpyEngine
     from hac_cli.search_stream import SearchingStream
 
     chosen = load_model(model)
     assert isinstance(chosen, NumpyEngine)
-    return SearchingStream(chosen, channels, threads)
+    return SearchingStream(chosen, effort, channels, threads)
 
 
 def decoder_stream(

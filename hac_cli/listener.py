@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,40 +16,48 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from hac_cli.losses import hearing
-from hac_cli.losses.hearing import BARK_BANDS, BARK_WIDTH, SEGMENT
+from hac_cli.losses.hearing import BARK_BANDS, BARK_WIDTH
 
 Array = NDArray[np.float32]
 Heard = tuple[float, Array]
 """A loss, and its gradient by the signal, or by what it was made of."""
 
 SPECTRAL, LOUDNESS, ENVELOPE, WAVEFORM = 4.0, 3.0, 8.0, 5.0  # weights of the losses, chosen on held-out speakers
-MELS = {256: 24, 1024: 80}  # bands of each window of the spectral loss
+SHORT, LONG = 256, hearing.LOUDNESS_WINDOW
+"""Windows of 11 and 32 ms. In the long one all losses look at the same spectra, which are most of the work."""
+MELS = {SHORT: 24, LONG: 80}  # bands of the spectral loss
+OVERLAP = 2  # windows that a sample is in: the 4 of training's spectral loss lead no further
 LOG_FLOOR, LINEAR = 0.001, 0.5
 TINY = 1e-9
 
 
 class _Bands:
-    """Power in bands of windows with a taper."""
+    """Power in bands of windows with a taper, half a window apart."""
 
-    def __init__(self, window: int, hop: int, filters: Array, scale: float = 1.0) -> None:
-        self.window, self.hop, self.filters = window, hop, filters
-        self.taper = hearing.hann(window) * np.float32(scale)
-        self.back_filters = np.ascontiguousarray(2 * filters.T)
+    def __init__(self, window: int, *filters: Array) -> None:
+        """``filters [bins, bands]``: those of each loss."""
+        self.window, self.hop = window, window // OVERLAP
+        self.taper = hearing.hann(window)
+        self.filters = np.concatenate(filters, 1)
+        self.parts = np.cumsum([part.shape[1] for part in filters])[:-1]
+        self.back_filters = np.ascontiguousarray(2 * self.filters.T)
         self.back_filters[:, [0, -1]] *= 2  # all other bins count twice in the inverse transform
 
-    def __call__(self, signal: Array) -> tuple[Array, NDArray[np.complex64]]:
-        """``[steps, bands]``, from whole windows alone, and the spectra, which ``back`` needs."""
+    def __call__(self, signal: Array) -> tuple[list[Array], NDArray[np.complex64]]:
+        """``[steps, bands]`` for each loss, from whole windows alone, and the spectra, which ``back`` needs."""
         windows = sliding_window_view(signal, self.window)[:: self.hop]
         spectra = np.fft.rfft(windows * self.taper).astype(np.complex64, copy=False)
-        return (np.square(spectra.real) + np.square(spectra.imag)) @ self.filters, spectra
+        power = (np.square(spectra.real) + np.square(spectra.imag)) @ self.filters
+        return np.split(power, self.parts, 1), spectra
 
-    def back(self, gradient: Array, spectra: NDArray[np.complex64], samples: int) -> Array:
-        """The gradient of the signal."""
+    def back(self, gradients: list[Array], spectra: NDArray[np.complex64], samples: int) -> Array:
+        """The gradient of the signal, from those of the powers."""
+        gradient = np.concatenate(gradients, 1)
         windows = np.fft.irfft(spectra * (gradient @ self.back_filters), self.window, norm="forward")
         windows = windows.astype(np.float32, copy=False) * (0.5 * self.taper)
-        parts = windows.reshape(len(windows), -1, self.hop)
-        total = np.zeros((len(parts) + parts.shape[1] - 1, self.hop), np.float32)
-        for index in range(parts.shape[1]):
+        parts = windows.reshape(len(windows), OVERLAP, self.hop)
+        total = np.zeros((len(parts) + OVERLAP - 1, self.hop), np.float32)
+        for index in range(OVERLAP):
             total[index : index + len(parts)] += parts[:, index]
         found = np.zeros(samples, np.float32)
         found[: total.size] = total.ravel()[:samples]
@@ -62,7 +70,8 @@ class Target:
 
     level: float
     audio: Array
-    magnitudes: list[Array]
+    short: Array  # magnitudes in the bands of MELS
+    long: Array
     over_time: Array  # envelopes, normalized over time, and over bands as well
     over_bands: Array
     counts: Array
@@ -73,24 +82,28 @@ class Listener:
     """Compares what was decoded with what was meant."""
 
     def __init__(self) -> None:
-        self._mels = [_Bands(w, w // 4, hearing.mel_filters(w // 2 + 1, mels), 2 / w) for w, mels in MELS.items()]
-        window = hearing.ENVELOPE_WINDOW
-        self._octaves = _Bands(window, window // 2, hearing.third_octaves(window // 2 + 1))
-        self._barks = _Bands(hearing.LOUDNESS_WINDOW, hearing.LOUDNESS_WINDOW // 2, hearing.bark_filters())
+        mels = {
+            window: hearing.mel_filters(window // 2 + 1, bands) * np.float32(4 / window**2)
+            for window, bands in MELS.items()
+        }
+        self._short = _Bands(SHORT, mels[SHORT])
+        self._long = _Bands(LONG, mels[LONG], hearing.third_octaves(LONG // 2 + 1), hearing.bark_filters())
+        self._segment = hearing.segment_steps(LONG)
         self._threshold = hearing.hearing_threshold()
 
     def target(self, audio: Array) -> Target:
-        """What outputs of the same length are to be compared with. There must be windows in it: 43 ms and more."""
+        """What outputs of the same length are to be compared with. There must be windows in it: 32 ms and more."""
         level = max(math.sqrt(np.square(audio, dtype=np.float64).mean()), hearing.LEVEL_FLOOR)
         audio = audio / np.float32(level)
-        envelopes = self._segments(np.sqrt(self._octaves(audio)[0] + np.float32(hearing.POWER_FLOOR)))
+        (fine,), _ = self._short(audio)
+        (mels, octaves, barks), _ = self._long(audio)
+        envelopes = self._segments(np.sqrt(octaves + np.float32(hearing.POWER_FLOOR)))
         power = np.square(envelopes).sum(1).mean(-1)
         counts = (power > hearing.SILENCE * power.max()).astype(np.float32)
-        magnitudes = [np.sqrt(bands(audio)[0] + np.float32(TINY)) for bands in self._mels]
         over_time, _ = _normalized(envelopes, -1)
         over_bands, _ = _normalized(over_time, -2)
-        return Target(level, audio, magnitudes, over_time, over_bands, counts / max(counts.sum(), 1),
-                      self._barks(audio)[0])  # fmt: skip
+        return Target(level, audio, _magnitudes(fine), _magnitudes(mels), over_time, over_bands,
+                      counts / max(counts.sum(), 1), barks)  # fmt: skip
 
     def __call__(self, output: Array, target: Target) -> Heard:
         """The distance of an output, and its gradient."""
@@ -98,25 +111,31 @@ class Listener:
         difference = output - target.audio
         total = WAVEFORM * float(np.abs(difference).mean())
         gradient = np.float32(WAVEFORM / len(output)) * np.sign(difference)
-        for weight, bands, compare in self._comparisons(target):
-            power, spectra = bands(output)
-            found, slope = compare(power)
-            total += weight * found
-            gradient += bands.back(np.float32(weight) * slope, spectra, len(output))
+        for bands, losses in self._losses(target):
+            powers, spectra = bands(output)
+            slopes = []
+            for power, (weight, compare) in zip(powers, losses, strict=True):
+                found, slope = compare(power)
+                total += weight * found
+                slopes.append(np.float32(weight) * slope)
+            gradient += bands.back(slopes, spectra, len(output))
         return total, gradient / np.float32(target.level)
 
-    def _comparisons(self, target: Target) -> Iterator[tuple[float, _Bands, Callable[[Array], Heard]]]:
-        """The losses on powers in bands: weight, bands, and the loss of these powers with its gradient by them."""
-        for bands, magnitudes in zip(self._mels, target.magnitudes, strict=True):
-            spectral = functools.partial(self._spectral, x=magnitudes, window=bands.window)
-            yield SPECTRAL / len(self._mels), bands, spectral
-        yield ENVELOPE, self._octaves, functools.partial(self._envelope, target=target)
-        yield LOUDNESS, self._barks, functools.partial(self._loudness, x=target.powers)
+    def _losses(self, target: Target) -> list[tuple[_Bands, list[tuple[float, Callable[[Array], Heard]]]]]:
+        """Bands, and for the powers in each part of them the weight of a loss, and what gives it with its gradient."""
+        short, long = (functools.partial(self._spectral, x=x, window=window)
+                       for x, window in ((target.short, SHORT), (target.long, LONG)))  # fmt: skip
+        envelope, loudness = (functools.partial(self._envelope, target=target),
+                              functools.partial(self._loudness, x=target.powers))  # fmt: skip
+        return [
+            (self._short, [(SPECTRAL / 2, short)]),
+            (self._long, [(SPECTRAL / 2, long), (ENVELOPE, envelope), (LOUDNESS, loudness)]),
+        ]
 
     @staticmethod
     def _spectral(power: Array, x: Array, window: int) -> Heard:
         """``losses.spectral``: mean distance of log magnitudes, and of magnitudes against those of the target."""
-        y = np.sqrt(power + np.float32(TINY))
+        y = _magnitudes(power)
         usual = math.sqrt(1.5 / window)  # RMS magnitude of a signal of unit RMS
         floor, distance = np.float32(LOG_FLOOR * usual), y - x
         logs = np.log((y + floor) / (x + floor))
@@ -125,10 +144,9 @@ class Listener:
         slope = np.sign(logs) / (y + floor) + np.float32(LINEAR / (away * size)) * distance
         return float(np.abs(logs).mean()) + LINEAR * away / size, slope / (2 * y.size * y)
 
-    @staticmethod
-    def _segments(envelopes: Array) -> Array:
+    def _segments(self, envelopes: Array) -> Array:
         """``[segments, bands, steps]``; a signal that is too short is one segment."""
-        return sliding_window_view(envelopes, min(SEGMENT, len(envelopes)), axis=0)[:: SEGMENT // 3]
+        return sliding_window_view(envelopes, min(self._segment, len(envelopes)), axis=0)[:: self._segment // 3]
 
     def _envelope(self, power: Array, target: Target) -> Heard:
         """``losses.envelope``: what correlations lack to 1, over time in each band, and over bands at each step."""
@@ -143,7 +161,7 @@ class Listener:
         slope = _back_normalized(slope, y, y_size, -1)
         gradient = np.zeros_like(envelopes)
         for segment in range(segments):
-            start = segment * (SEGMENT // 3)
+            start = segment * (self._segment // 3)
             gradient[start : start + steps] -= slope[segment].T
         return float(target.counts.sum() - found), gradient / (2 * envelopes)
 
@@ -195,6 +213,10 @@ class Listener:
         sones = excitation.clip(1) ** np.float32(hearing.EXPONENT)
         slope = scale * hearing.EXPONENT * sones / excitation * (0.5 / self._threshold) * (excitation > 1)
         return scale * (sones - 1), slope  # type: ignore[return-value]
+
+
+def _magnitudes(power: Array) -> Array:
+    return np.sqrt(power + np.float32(TINY))
 
 
 def _normalized(x: Array, axis: int) -> tuple[Array, Array]:

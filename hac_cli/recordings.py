@@ -22,7 +22,7 @@ from hac_cli.audio import (
     whole,
     whole_bytes,
 )
-from hac_cli.codec import decoder_stream, encoder_stream, searching_stream
+from hac_cli.codec import decoder_stream, encoder_stream, is_searched, searching_stream
 from hac_cli.container import CODEC_SAMPLE_RATE, PREDICTED, RAW, Damage, Header, Predictor, Writer, samples_at_end
 from hac_cli.container.gains import check_room
 from hac_cli.errors import UsageError
@@ -96,7 +96,7 @@ def compress(
     payload: str = "coded",
     frames_per_block: int | None = None,
     live: bool = False,
-    best: bool = False,
+    effort: str = "normal",
     engine: str = DEFAULT_ENGINE,
     threads: int = 1,
     metadata: bool = True,
@@ -109,16 +109,15 @@ def compress(
     ``metadata``: title, date and the like are kept. If ``frames_per_block`` is not given, a pipe's blocks are shorter
     than a file's. ``live``: every block is coded and written as soon as its audio is there, and blocks are short;
     otherwise a second or so is coded at a time, which is faster. ``threads``: 2 are faster where two cores are free;
-    the file is the same. ``best``: tokens are chosen by what they decode to (``search``), which takes a fifth as long
-    as the recording, less with more ``threads``.
+    the file is the same. ``effort``: "fast" takes the encoder's tokens, as ``live`` and torch do unless told otherwise,
+    "normal" tries what they decode to and changes some (``search``), "best" tries for longer.
 
     Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
-    unknown model, UsageError for what is to be both live and best, or best in torch, an unknown payload, or a sink that
-    is the source.
+    unknown model, UsageError for an unknown effort or payload, for what is to be best and live or in torch, or a sink
+    that is the source.
     """
     refuse_same_file(source.path if isinstance(source, AudioReader) else source, sink)
-    if live and best:
-        raise UsageError("the best tokens take 6 s of audio to find; leave out either --live or --best")
+    searched = is_searched(effort, engine, live)
     if payload not in PAYLOADS:
         raise UsageError(f"there is no payload {payload!r}; use one of {', '.join(PAYLOADS)}")
     chosen = released.find(model)
@@ -132,8 +131,9 @@ def compress(
         check_room(header)
         writer = Writer(stack.enter_context(whole_bytes(sink)), header, predictor)
         stream: EncoderStream | SearchingStream
-        if best:
-            searches = searching_stream(header.channels, model=chosen.name, engine=engine, threads=threads)
+        if searched:
+            threads = 1 if reader.from_pipe else threads  # what was found is written at once, whenever more comes
+            searches = searching_stream(header.channels, model=chosen.name, effort=effort, threads=threads)
             stream = stack.enter_context(contextlib.closing(searches))
         else:
             stream = encoder_stream(header.channels, model=chosen.name, engine=engine,

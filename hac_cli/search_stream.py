@@ -12,10 +12,10 @@ from hac_cli.model.arrays import check_open, checked_audio
 from hac_cli.model.gradient import Decoder
 from hac_cli.model.numpy_engine import NumpyEngine
 from hac_cli.model.stream import frames_for
-from hac_cli.search import SIZE, Array, Passage, best_latents, signs_of
+from hac_cli.search import EFFORTS, SIZE, Array, Passage, best_latents, signs_of
 
-PASSAGE, AHEAD, BEHIND = 6.0, 0.5, 1.0
-"""Seconds that a search decides, that it tries with them but leaves to the next, and that it listens to before."""
+AHEAD, BEHIND = 0.5, 1.0
+"""Seconds that a search tries but leaves to the next, and that it listens to before those that it decides."""
 
 
 class _Channel:
@@ -55,10 +55,11 @@ class SearchingStream:
     there can be as many at a time as there are ``threads``. The tokens don't depend on how many that is.
     """
 
-    def __init__(self, engine: NumpyEngine, channels: int = 1, threads: int = 1) -> None:
-        self.engine, self.config = engine, engine.config
+    def __init__(self, engine: NumpyEngine, effort: str, channels: int = 1, threads: int = 1) -> None:
+        """``effort`` is one of ``search.EFFORTS``."""
+        self.engine, self.config, self.effort = engine, engine.config, EFFORTS[effort]
         self.listener, self.decoder = Listener(), Decoder(engine)
-        self.decided, self.ahead = (round(t * self.config.frame_rate) for t in (PASSAGE, AHEAD))
+        self.decided, self.ahead = (round(t * self.config.frame_rate) for t in (self.effort.seconds, AHEAD))
         self.pending = np.zeros((channels, 0), np.float32)
         self.samples = self.frames = 0
         self.ended = False
@@ -78,7 +79,7 @@ class SearchingStream:
         while audio.shape[1] >= (needed := (self.decided + self.ahead - self.undecided) * self.config.hop_length):
             self._begin(audio[:, :needed], self.decided)
             audio = audio[:, needed:]
-            if len(self.searches) > self.threads:
+            if len(self.searches) >= self.threads:
                 parts.append(self._found())
         self.pending = audio
         return np.concatenate(parts, 1)
@@ -125,4 +126,4 @@ class SearchingStream:
             raise
 
     def _search(self, passage: Passage, frames: int) -> np.ndarray:
-        return self.engine.tokens(best_latents(self.decoder, self.listener, passage)[:frames])
+        return self.engine.tokens(best_latents(self.decoder, self.listener, passage, self.effort)[:frames])

@@ -64,6 +64,11 @@ class AudioReader:
         self._block_samples = block_samples or self.sample_rate
 
     @property
+    def from_pipe(self) -> bool:
+        """Whether what comes may be waited for."""
+        return not self._source.seekable()
+
+    @property
     def open_ended(self) -> bool:
         return self._decoder.open_ended
 
@@ -113,7 +118,7 @@ class AudioReader:
         what = f"{worst:.0f}, where 1 is full level" if np.isfinite(worst) else "not a finite number"
         reason = (f"the sample at {seconds:.3f} s is {what}; clean the audio first, for example by writing it as "
                   "16-bit WAV with ffmpeg")  # fmt: skip
-        if self._source.seekable():
+        if not self.from_pipe:
             raise InputError(reason, self.path)
         self._spoilt = reason
         return first

@@ -29,7 +29,7 @@ class Settings:
     model: str
     weights_digest: str
     mono: bool = False
-    best: bool = False
+    effort: str = "normal"
     shard_format: str | None = None
     extension: str = ".wav"
     recover: bool = False
@@ -47,7 +47,7 @@ class Settings:
         bare = {} if self.metadata else {"metadata": False}
         if self.command == COMPRESS:
             return {"command": COMPRESS, "weights_digest": self.weights_digest, "mono": self.mono,
-                    "to": self.shard_format or "hac", **({"best": True} if self.best else {}), **bare}  # fmt: skip
+                    "to": self.shard_format or "hac", "effort": self.effort, **bare}  # fmt: skip
         return {"command": DECOMPRESS, "to": self.extension, **bare}
 
 

@@ -114,7 +114,7 @@ def _keep_whole(item: Item, result: Result) -> None:
 
 
 def _coding(settings: Settings) -> dict[str, Any]:
-    return {"model": settings.model, "mono": settings.mono, "best": settings.best, "metadata": settings.metadata}
+    return {"model": settings.model, "mono": settings.mono, "effort": settings.effort, "metadata": settings.metadata}
 
 
 def _decoding(settings: Settings) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hac_cli.cli.console import FILE, Command, Console, common_options, model_option
+from hac_cli.cli.console import FILE, Command, Console, common_options, effort_options, model_option
 from hac_cli.cli.names import names_in
 from hac_cli.cores import cores
 from hac_cli.errors import HacError, InputError, UsageError
@@ -62,7 +62,7 @@ def batch_options(command: Command) -> Command:
 @batch.command("compress")
 @model_option
 @click.option("--mono", is_flag=True, help="Mix all channels down to one.")
-@click.option("--best", is_flag=True, help="Sound better for the same tokens a second: try what they decode to. Slow.")
+@effort_options
 @click.option("--to", "shard_format", type=click.Choice(["npz", "parquet", "jsonl"]),
               help="Write tokens in shards, for machine learning, and not .hac files; without tags.")  # fmt: skip
 @click.option("--shard-size", "shard_megabytes", metavar="MB", type=click.IntRange(min=1),
@@ -74,7 +74,7 @@ def batch_compress(
     /,
     model: str | None,
     mono: bool,
-    best: bool,
+    effort: str,
     shard_format: str | None,
     shard_megabytes: int | None,
     **options: Any,
@@ -89,7 +89,7 @@ def batch_compress(
     """
     if shard_megabytes and not shard_format:
         raise UsageError("--shard-size is for shards; say --to npz, parquet or jsonl")
-    settings = _settings("compress", model, options, mono=mono, best=best, shard_format=shard_format)
+    settings = _settings("compress", model, options, mono=mono, effort=effort, shard_format=shard_format)
     _run(console, settings, shard_megabytes or SHARD_MEGABYTES, **options)
 
 

@@ -29,6 +29,7 @@ _TIME_LIMIT = 120.0
               help="A model to measure; may be repeated.")  # fmt: skip
 @click.option("--weights", metavar="FILE", type=_EXISTING,
               help="Measure these weights, which are not released, in the model's place.")  # fmt: skip
+@click.option("--fast", is_flag=True, help="Measure `hac compress --fast` as well.")
 @click.option("--best", is_flag=True, help="Measure `hac compress --best` as well, which is slow.")
 @click.option("--codecs", "codec_files", metavar="FILE.toml", type=_EXISTING, multiple=True,
               help="More codecs, as command templates; may be repeated.")  # fmt: skip
@@ -116,9 +117,9 @@ def _choose_coders(options: dict[str, Any]) -> tuple[list[Coder], dict[str, str]
         released.read_config(options["weights"])  # before anything is measured
     files = [baselines.BUILT_IN, *options["codec_files"]]
     commands = [coder for file in files for coder in baselines.read(file, options["time_limit"])]
-    ways = (False, True) if options["best"] else (False,)
+    efforts = ["normal", *(effort for effort in ("fast", "best") if options[effort])]
     coders: list[Coder] = [
-        HacCoder(released.find(name).name, options["weights"], best) for name in names for best in ways
+        HacCoder(released.find(name).name, options["weights"], effort) for name in names for effort in efforts
     ]
     coders += commands
     if twice := {coder.name for coder in coders if [other.name for other in coders].count(coder.name) > 1}:

@@ -7,7 +7,16 @@ import time
 import click
 
 from hac_cli.cli import files, signals
-from hac_cli.cli.console import FILE, Console, common_options, count, engine_options, model_option, seconds
+from hac_cli.cli.console import (
+    FILE,
+    Console,
+    common_options,
+    count,
+    effort_options,
+    engine_options,
+    model_option,
+    seconds,
+)
 from hac_cli.cli.recursive import Recursive, recursive_option
 from hac_cli.errors import InputError, UsageError
 
@@ -22,7 +31,7 @@ from hac_cli.errors import InputError, UsageError
 @click.option("--no-metadata", is_flag=True, help="Leave out title, date and the like.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite OUT.")
 @click.option("--live", is_flag=True, help="Code every block at once, in blocks of 80 ms unless --block is given.")
-@click.option("--best", is_flag=True, help="Sound better for the same tokens a second: try what they decode to. Slow.")
+@effort_options
 @click.option("--block", type=seconds, metavar="TIME",
               help="Audio in a block, such as 40ms; 4s in a file, 2s in a pipe unless told.")  # fmt: skip
 @recursive_option
@@ -40,7 +49,7 @@ def compress(
     no_metadata: bool,
     force: bool,
     live: bool,
-    best: bool,
+    effort: str,
     block: float | None,
     engine: str,
     threads: int,
@@ -65,7 +74,7 @@ def compress(
         signals.ending_input_if(plan.is_piped and live),
         plan.named_errors(),
         AudioReader(plan.source or files.standard_input(), layout) as reader,
-        signals.ending_input_if(plan.is_piped and not live, lambda: reader.open_ended, slow=best),
+        signals.ending_input_if(plan.is_piped and not live, lambda: reader.open_ended, slow=effort == "best"),
     ):
         channels = count(reader.channels, "channel")
         console.detail(f"{plan.source_name}: {reader.format}, {reader.sample_rate} Hz, {channels}")
@@ -81,7 +90,7 @@ def compress(
                     mono=mono,
                     payload=payload,
                     live=live,
-                    best=best,
+                    effort=effort,
                     frames_per_block=frames_per_block,
                     engine=engine,
                     threads=threads,

@@ -151,6 +151,15 @@ def engine_options(command: Command) -> Command:
     return engine(device(threads(command)))
 
 
+def effort_options(command: Command) -> Command:
+    """``--fast`` and ``--best``, as one ``effort``."""
+    fast = click.option("--fast", "effort", flag_value="fast", default="normal",
+                        help="Code 15 times as fast, and sound worse; so does --live, and torch.")  # fmt: skip
+    best = click.option("--best", "effort", flag_value="best",
+                        help="Sound better for as many tokens a second: try more of them. Slow.")  # fmt: skip
+    return fast(best(command))
+
+
 def model_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """For a shell that completes a model's name."""
     from hac_cli.model.released import released

@@ -53,23 +53,23 @@ class HacCoder:
 
     model: str
     weights: Path | None = None
-    best: bool = False
+    effort: str = "normal"
     format: str = "wav"
     sample_rate: int = SAMPLE_RATE
     extension: str = ".hac"
 
     @property
     def name(self) -> str:
-        return f"HAC {self.model}{' --best' if self.best else ''}"
+        return f"HAC {self.model}{self._flag}"
 
     @property
     def definition(self) -> dict[str, Any]:
-        best = {"best": True} if self.best else {}
         if self.weights is None:
-            return {"model": self.model, "digest": released.find(self.model).digest[:16], **best}
+            digest = released.find(self.model).digest[:16]
+            return {"model": self.model, "digest": digest, "effort": self.effort}
         with input_errors(str(self.weights)):
             digest = hashlib.sha256(self.weights.read_bytes()).hexdigest()[:16]
-        return {"model": self.model, "weights": self.weights.name, "digest": digest, **best}
+        return {"model": self.model, "weights": self.weights.name, "digest": digest, "effort": self.effort}
 
     @property
     def commands(self) -> tuple[str, str] | None:
@@ -84,24 +84,28 @@ class HacCoder:
 
     @property
     def _compress(self) -> str:
-        return f"{_HAC} compress -q --model {self.model}{' --best' if self.best else ''}"
+        return f"{_HAC} compress -q --model {self.model}{self._flag}"
+
+    @property
+    def _flag(self) -> str:
+        return "" if self.effort == "normal" else f" --{self.effort}"
 
     def code(self, audio: Samples) -> Coded:
         if self.weights is not None:
-            return _code_unreleased(self.weights, audio, self.best)
+            return _code_unreleased(self.weights, audio, self.effort)
         from hac_cli import recordings
 
         raw = RawFormat.parse(f"{SAMPLE_RATE}:1:f32")
         recording, file, decoded = io.BytesIO(), io.BytesIO(), io.BytesIO()
         recording.write(audio.astype("<f4").tobytes())
         recording.seek(0)
-        result = recordings.compress(recording, file, model=self.model, raw=raw, best=self.best)
+        result = recordings.compress(recording, file, model=self.model, raw=raw, effort=self.effort)
         file.seek(0)
         recordings.decompress(file, decoded, raw=raw)
         return Coded(np.frombuffer(decoded.getvalue(), "<f4"), result.file_bytes, result.payload_bytes)
 
 
-def _code_unreleased(weights: Path, audio: Samples, best: bool) -> Coded:
+def _code_unreleased(weights: Path, audio: Samples, effort: str) -> Coded:
     """Without a file: a .hac header can only name weights that are released."""
     from hac_cli.codec import DecoderStream, EncoderStream
     from hac_cli.conditioning import Conditioner, Restorer
@@ -109,12 +113,12 @@ def _code_unreleased(weights: Path, audio: Samples, best: bool) -> Coded:
 
     engine = load_weights(weights)
     encoder: Any
-    if best:
+    if effort == "fast":
+        encoder = EncoderStream(engine)
+    else:
         from hac_cli.search_stream import SearchingStream
 
-        encoder = SearchingStream(engine)  # type: ignore[arg-type]
-    else:
-        encoder = EncoderStream(engine)
+        encoder = SearchingStream(engine, effort)  # type: ignore[arg-type]
     decoder = DecoderStream(engine)
     layout = 1, engine.config.hop_length, engine.config.look_ahead
     conditioner, restorer = Conditioner(*layout), Restorer(*layout)

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from hac_cli.losses.hearing import (
     ENVELOPE_WINDOW,
     POWER_FLOOR,
-    SEGMENT,
     SILENCE,
     VARIANCE_FLOOR,
     hann,
+    segment_steps,
     third_octaves,
 )
 from hac_cli.losses.spectrum import squares
@@ -25,16 +25,17 @@ class EnvelopeLoss(nn.Module):
     taper: Tensor
     bands: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, window: int = ENVELOPE_WINDOW) -> None:
         super().__init__()
-        bands = torch.from_numpy(third_octaves(ENVELOPE_WINDOW // 2 + 1))
-        self.register_buffer("taper", torch.from_numpy(hann(ENVELOPE_WINDOW)), persistent=False)
+        self.hop, self.segment = window // 2, segment_steps(window)
+        bands = torch.from_numpy(third_octaves(window // 2 + 1))
+        self.register_buffer("taper", torch.from_numpy(hann(window)), persistent=False)
         self.register_buffer("bands", bands.repeat_interleave(2, 0), persistent=False)
 
     def envelopes(self, signal: Tensor) -> Tensor:
         """Segments ``[B, segments, bands, steps]`` of band magnitudes; a signal that is too short is one segment."""
-        power = squares(signal, self.taper, ENVELOPE_WINDOW // 2) @ self.bands
-        return (power + POWER_FLOOR).sqrt().unfold(1, min(SEGMENT, power.shape[1]), SEGMENT // 3)
+        power = squares(signal, self.taper, self.hop) @ self.bands
+        return (power + POWER_FLOOR).sqrt().unfold(1, min(self.segment, power.shape[1]), self.segment // 3)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         with torch.no_grad():

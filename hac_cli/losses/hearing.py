@@ -25,7 +25,7 @@ ASYMMETRIC, SYMMETRIC = 0.0309, 0.1  # what each disturbance takes from 4.5, the
 # Envelopes, after STOI and ESTOI (Taal et al., 2011; Jensen and Taal, 2016)
 ENVELOPE_WINDOW = 640  # 27 ms at 24 kHz
 OCTAVE_BANDS = 15  # third octaves from 150 Hz
-SEGMENT = 30  # steps of half a window: 0.4 s, the modulations that carry words
+SEGMENT = 0.4  # seconds: the modulations that carry words
 VARIANCE_FLOOR = 1e-3
 POWER_FLOOR = 0.2  # in a band, where a full one has about 1000: what is quieter has hardly a gradient
 SILENCE = 1e-2  # a segment with this much less power than the clip's loudest is as good as silent
@@ -72,6 +72,11 @@ def hearing_threshold() -> Table:
     kilohertz = (650 * np.sinh(center / 7) / 1000).clip(0.05, 10)
     decibels = 3.64 * kilohertz**-0.8 - 6.5 * np.exp(-0.6 * (kilohertz - 3.3) ** 2) + 1e-3 * kilohertz**4
     return (10 ** (decibels / 10)).astype(np.float32)
+
+
+def segment_steps(window: int) -> int:
+    """Steps of half a window in a segment, such that the next begins a third of it later."""
+    return 3 * round(SEGMENT * CODEC_SAMPLE_RATE / (window // 2) / 3)
 
 
 def third_octaves(bins: int) -> Table:

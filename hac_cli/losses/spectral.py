@@ -29,9 +29,10 @@ class SpectralLoss(nn.Module):
         mels: tuple[int, ...] = (12, 24, 48, 80, 120),
         linear: float = 1.0,
         log_floor: float = 0.02,
+        overlap: int = 4,
     ) -> None:
         super().__init__()
-        self.windows, self.linear, self.log_floor = windows, linear, log_floor
+        self.windows, self.linear, self.log_floor, self.overlap = windows, linear, log_floor, overlap
         self.mels = dict(zip(windows, mels or [0] * len(windows), strict=True))
         for window in windows:
             self.register_buffer(f"window{window}", torch.hann_window(window), persistent=False)
@@ -41,11 +42,11 @@ class SpectralLoss(nn.Module):
                 self.register_buffer(f"bands{window}", filters.repeat_interleave(2, 0), persistent=False)
 
     def magnitudes(self, signal: Tensor, window: int) -> Tensor:
-        """Magnitude spectrogram ``[B, steps, bands]`` with a hop of a quarter window; of a full-scale sine the
-        peak is about 1/2."""
+        """Magnitude spectrogram ``[B, steps, bands]`` each sample in as many windows as
+        ``overlap`` says; of a full-scale sine the peak is about 1/2."""
         taper = getattr(self, f"window{window}") * (2 / window)
         padded = F.pad(signal[:, None], (window // 2, window // 2), mode="reflect")[:, 0]
-        parts = squares(padded, taper, window // 4)
+        parts = squares(padded, taper, window // self.overlap)
         power = parts @ getattr(self, f"bands{window}") if self.mels[window] else parts.unflatten(-1, (-1, 2)).sum(-1)
         return (power + 1e-9).sqrt()
 

@@ -405,7 +405,7 @@ def test_pipes_deliver_at_once_and_may_be_closed(start_hac, talk, folder):
     """Blocks come out while the input is still open; when nobody reads any more, that's no error to report."""
     process = start_hac("compress", "-q", "-", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     header = talk.read_bytes()[:40] + b"\xff\xff\xff\xff"
-    process.stdin.write(header + bytes(7 * 2 * 16_000))
+    process.stdin.write(header + bytes(10 * 2 * 16_000))
     process.stdin.flush()
     assert process.stdout.read(48).startswith(b"\x89HAC")
     block = process.stdout.read(8)

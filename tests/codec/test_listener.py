@@ -17,8 +17,10 @@ from hac_cli.losses.spectral import SpectralLoss, normalize_level, waveform_loss
 SPEECH, _ = soundfile.read(Path(__file__).parents[2] / "samples" / "speech.wav", dtype="float32", frames=40_000)
 LOSSES = {
     "WAVEFORM": waveform_loss,
-    "SPECTRAL": SpectralLoss(tuple(listener.MELS), tuple(listener.MELS.values()), listener.LINEAR, listener.LOG_FLOOR),
-    "ENVELOPE": EnvelopeLoss(),
+    "SPECTRAL": SpectralLoss(
+        tuple(listener.MELS), tuple(listener.MELS.values()), listener.LINEAR, listener.LOG_FLOOR, listener.OVERLAP
+    ),
+    "ENVELOPE": EnvelopeLoss(listener.LONG),
     "LOUDNESS": LoudnessLoss(),
 }
 

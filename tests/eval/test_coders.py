@@ -62,7 +62,7 @@ def test_hac_comes_back_with_the_sizes_of_its_file(speech):
     coded = coder.code(speech)
     assert coded.audio.shape == speech.shape
     assert coded.file_bytes > coded.payload_bytes > 500 * len(speech) / 24_000 / 8
-    assert coder.definition.keys() == {"model", "digest"}
+    assert coder.definition.keys() == {"model", "digest", "effort"}
 
 
 @pytest.mark.parametrize("model", ["v1", "v2-150"])
