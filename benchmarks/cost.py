@@ -1,4 +1,4 @@
-"""Time and memory of whole processes: python benchmarks/cost.py [SECONDS...]
+"""Time and memory of whole processes: python benchmarks/cost.py [--fast | --best] [SECONDS...]
 
 Makes a recording of each length out of samples/speech.wav, runs `hac compress` and `hac decompress` on it, and prints
 wall time, time of a core, speed and peak memory of each process: the fastest of three runs for up to a minute of audio.
@@ -44,13 +44,14 @@ def fastest(runs: int, *command: str) -> tuple[float, float, float]:
 def main() -> None:
     speech, sample_rate = soundfile.read(CLIP, dtype="int16")
     print("seconds   compress: s  core, s  x real time     MB   decompress: s  core, s  x real time     MB")
-    for seconds in [float(argument) for argument in sys.argv[1:]] or [10.0, 60.0]:
+    options = [argument for argument in sys.argv[1:] if argument.startswith("--")]
+    for seconds in [float(argument) for argument in sys.argv[1:] if argument not in options] or [10.0, 60.0]:
         with tempfile.TemporaryDirectory() as folder:
             wav, hac, back = (str(Path(folder) / name) for name in ("a.wav", "a.hac", "b.wav"))
             soundfile.write(wav, np.resize(speech, int(seconds * sample_rate)), sample_rate)
             runs = 3 if seconds <= 60 else 1
             row = [
-                fastest(runs, *HAC, "compress", "-qf", wav, hac),
+                fastest(runs, *HAC, "compress", "-qf", *options, wav, hac),
                 fastest(runs, *HAC, "decompress", "-qf", hac, back),
             ]
             assert soundfile.info(back).frames == soundfile.info(wav).frames

@@ -9,6 +9,7 @@ Of three runs the fastest counts; EnCodec and DAC run once.
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import shutil
 import sys
@@ -40,8 +41,8 @@ def peers() -> Iterator[Peer]:
     """Those that can run here."""
     yield Peer("opusenc 6k", "opusenc --quiet --bitrate 6 {wav} {coded}", "opusdec --quiet {coded} {back}")
     hac = " ".join(HAC)
-    for model in ("v2", "v1", "v2-150"):
-        yield Peer(f"hac {model}", f"{hac} compress -qf --model {model} {{wav}} {{coded}}",
+    for model, effort in itertools.product(("v2", "v1", "v2-150"), ("", " --fast")):
+        yield Peer(f"hac {model}{effort}", f"{hac} compress -qf --model {model}{effort} {{wav}} {{coded}}",
                    f"{hac} decompress -qf {{coded}} {{back}}")  # fmt: skip
     if shutil.which("c2enc"):
         yield Peer("Codec2 1300", "c2enc 1300 {wav} {coded}", "c2dec 1300 {coded} {back}", narrow=True)

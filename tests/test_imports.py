@@ -75,6 +75,7 @@ ALLOWED = {
         "container",
         "eval.metrics",
         "eval.spectrogram",
+        "search_stream",
     },
     "batch": {"interrupts", "outputs", "codec", "recordings", "predictors", "audio", "container", "model.released"},
     "cli": {

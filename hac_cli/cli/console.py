@@ -146,8 +146,8 @@ def engine_options(command: Command) -> Command:
                           help="What runs the network: numpy, which starts at once, or torch.")  # fmt: skip
     device = click.option("--device", metavar="NAME", callback=join, expose_value=False,
                           help="Run it with torch on this device, such as cuda.")  # fmt: skip
-    threads = click.option("--threads", type=click.IntRange(min=1), default=lambda: min(2, cores()), metavar="N",
-                           help="1, or 2 where cores are free, more for --best; the result is the same.")  # fmt: skip
+    threads = click.option("--threads", type=click.IntRange(min=1), default=lambda: min(4, cores()), metavar="N",
+                           help="As many as cores, up to 4, if not given; the result is the same.")  # fmt: skip
     return engine(device(threads(command)))
 
 
