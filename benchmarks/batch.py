@@ -1,7 +1,7 @@
 """What `hac batch` costs: python benchmarks/batch.py [scaling] [overhead] [memory] [estimate] [stops]
 
-scaling    throughput of two workers against one, over CLIPS clips of 10 s, starting them included
-overhead   what a file of 1 s costs one worker beyond coding it, over FILES files
+scaling    throughput of two workers against one, over CLIPS clips of 10 s, starting them included; and with --fast
+overhead   what a file of 1 s costs one worker beyond coding it with --fast, over FILES files
 memory     peak memory of the process that plans and of the largest worker, over 1,000 and MANY recordings without a
            sample, and of a second run, which finds in the manifest that nothing is left to do
 estimate   hours that a million hours of audio take on 100 machines of 16 cores at the speed of a worker here while all
@@ -46,10 +46,10 @@ ALONE = """
 import sys, time
 import hac_cli
 target, *paths = sys.argv[1:]
-hac_cli.compress(paths[0], target)
+hac_cli.compress(paths[0], target, effort="fast")
 wall, core = time.perf_counter(), time.process_time()
 for path in paths:
-    hac_cli.compress(path, target)
+    hac_cli.compress(path, target, effort="fast")
 print((time.perf_counter() - wall) / len(paths), (time.process_time() - core) / len(paths))
 """
 
@@ -93,20 +93,22 @@ def speed_at_work(target: Path) -> float:
 
 def scaling(work: Path, options: argparse.Namespace) -> None:
     source = clips(work / "clips", options.clips, 10)
-    walls = []
-    for workers in (1, 2):
-        target = work / f"out{workers}"
-        summary = batch("-j", workers, source, target)
-        walls.append(summary["wall"])
-        tell(f"{options.clips} clips of 10 s, {workers} worker(s)", f"{summary['speed']:.1f}x real time",
-             f"each at work: {speed_at_work(target):.1f}x")  # fmt: skip
-    tell("two workers against one", f"{walls[0] / walls[1]:.2f}x", "wanted: at least 1.8x")
+    for effort in ([], ["--fast"]):
+        walls = []
+        for workers in (1, 2):
+            target = work / f"out{workers}{''.join(effort)}"
+            summary = batch("-j", workers, *effort, source, target)
+            walls.append(summary["wall"])
+            tell(f"{options.clips} clips of 10 s, {workers} worker(s) {' '.join(effort)}",
+                 f"{summary['speed']:.1f}x real time", f"each at work: {speed_at_work(target):.1f}x")  # fmt: skip
+        tell("two workers against one", f"{walls[0] / walls[1]:.2f}x", "wanted: at least 1.8x")
 
 
 def overhead(work: Path, options: argparse.Namespace) -> None:
     """Starting the worker is left out by means of a second batch of ten files."""
     source = clips(work / "short", options.files, 1)
-    every, few = batch("-j", 1, source, work / "short-out"), batch("-j", 1, "--include", "?.wav", source, work / "few")
+    one = ("--fast", "-j", 1)
+    every, few = batch(*one, source, work / "short-out"), batch(*one, "--include", "?.wav", source, work / "few")
     number = every["done"] - few["done"]
     wall, planner, worker = ((every[key] - few[key]) / number for key in ("wall", "planner_seconds", "worker_seconds"))
     alone_wall, alone_core = compress_alone([source / "0" / f"{i}.wav" for i in range(min(500, options.files))], work)
