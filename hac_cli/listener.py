@@ -22,7 +22,7 @@ Array = NDArray[np.float32]
 Heard = tuple[float, Array]
 """A loss, and its gradient by the signal, or by what it was made of."""
 
-SPECTRAL, LOUDNESS, ENVELOPE, WAVEFORM = 4.0, 3.0, 8.0, 5.0  # weights of the losses, chosen on held-out speakers
+SPECTRAL, LOUDNESS, ENVELOPE, WAVEFORM = 4.0, 3.0, 12.0, 5.0  # weights of the losses, chosen on held-out speakers
 SHORT, LONG = 256, hearing.LOUDNESS_WINDOW
 """Windows of 11 and 32 ms. In the long one all losses look at the same spectra, which are most of the work."""
 MELS = {SHORT: 24, LONG: 80}  # bands of the spectral loss
