@@ -75,7 +75,6 @@ ALLOWED = {
         "container",
         "eval.metrics",
         "eval.spectrogram",
-        "search_stream",
     },
     "batch": {"interrupts", "outputs", "codec", "recordings", "predictors", "audio", "container", "model.released"},
     "cli": {

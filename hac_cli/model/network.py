@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from hac_cli.model.config import ModelConfig
 from hac_cli.model.layers import Block, Chain, Dense, Down, Noise, Snake, State, Up
 from hac_cli.model.plan import Layer, decoder_plan, encoder_plan
-from hac_cli.model.quantizer import binarize, on_sphere, to_signs
+from hac_cli.model.quantizer import binarize, on_sphere
 from hac_cli.model.scaling import FeatureScale
 
 INPUT_MOMENTUM = 0.001
@@ -73,24 +73,15 @@ class Codec(nn.Module):
         return audio[..., 0] * self.input_scale.scale, state
 
     def forward(
-        self,
-        audio: Tensor,
-        curvature: float = 0.0,
-        spherical: bool = False,
-        dither: float = 0.0,
-        tokens: Tensor | None = None,
+        self, audio: Tensor, curvature: float = 0.0, spherical: bool = False, dither: float = 0.0
     ) -> tuple[Tensor, Tensor]:
         """Audio ``[B, T]`` to its reconstruction (delayed by the look-ahead) and the latents; ``curvature`` is
         ``binarize``'s, ``spherical`` gives the latents of each frame an RMS of 1, which changes no sign, and ``dither``
-        is the RMS of noise that does, where they are near 0. ``tokens`` are those of the first clips, which the decoder
-        gets in the place of the encoder's."""
+        is the RMS of noise that does, where they are near 0."""
         batch = audio.shape[0]
         latents, _ = self.encode(audio, self.fresh_encoder(batch))
         if spherical:
             latents = on_sphere(latents)
         heard = latents + dither * torch.randn_like(latents) if dither else latents
-        signs = binarize(heard, curvature)
-        if tokens is not None:
-            signs = torch.cat([to_signs(tokens, self.config.bits_per_token), signs[len(tokens) :]])
-        output, _ = self.decode(signs, self.fresh_decoder(batch))
+        output, _ = self.decode(binarize(heard, curvature), self.fresh_decoder(batch))
         return output, latents

@@ -63,14 +63,13 @@ class Learner:
 
     # -- one step ---------------------------------------------------------------------------------------------
 
-    def step(self, audio: Tensor, schedule: Schedule, tokens: Tensor | None = None) -> dict[str, float]:
-        """Learns from crops ``[B, T]``, of which the first may have ``tokens`` already; gives every loss term and what
-        else is worth a curve, means over processes.
+    def step(self, audio: Tensor, schedule: Schedule) -> dict[str, float]:
+        """Learns from crops ``[B, T]``; gives every loss term and what else is worth a curve, means over processes.
 
         Raises HacError, naming the terms, when one of them is not finite.
         """
         audio = audio.to(self.device)
-        output, target, latents = self.reconstruct(audio, None if tokens is None else tokens.to(self.device))
+        output, target, latents = self.reconstruct(audio)
         signal, latent = self.objective.signal_terms(output, target), self.objective.latent_terms(latents)
         if self.feedback:
             latent["feedback"] = disagreement(latents, self.better_latents(audio, output, target))
@@ -99,10 +98,10 @@ class Learner:
         """For discriminators. Not for the generator's output: they would hear its rounding."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16)
 
-    def reconstruct(self, audio: Tensor, tokens: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def reconstruct(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The network's output and what it should be, aligned and at one level, and the latents."""
         recipe = self.recipe
-        output, latents = self.network(audio, recipe.curvature, recipe.spherical, recipe.dither, tokens)
+        output, latents = self.network(audio, recipe.curvature, recipe.spherical, recipe.dither)
         delay = recipe.model.look_ahead
         output, target = normalize_level(output[:, delay:], audio[:, : audio.shape[1] - delay])
         return output, target, latents

@@ -21,7 +21,7 @@ from hac_cli.errors import ModelError, UsageError
 from hac_cli.model.config import ModelConfig
 from hac_cli.model.network import Codec
 from hac_cli.model.parallel import rank, world
-from hac_cli.model.release import fold, load_file_release, refitted, save_release, unfold
+from hac_cli.model.release import fold, load_file_release, refitted, unfold
 from hac_cli.train import checkpoint
 from hac_cli.train.crops import SIGNALS, Crops
 from hac_cli.train.evaluation import Evaluation
@@ -30,9 +30,8 @@ from hac_cli.train.learner import Learner
 from hac_cli.train.recipe import Recipe, changes
 from hac_cli.train.release import load_discriminators
 from hac_cli.train.schedule import Schedule
-from hac_cli.train.searcher import Searcher
 
-CHECKPOINT, SEARCHED = "checkpoint.pt", "searched.safetensors"
+CHECKPOINT = "checkpoint.pt"
 CPU = torch.device("cpu")
 FIRST_BATCHES = 16  # whose statistics scales begin with
 
@@ -61,7 +60,6 @@ class Trainer:
         self.recipe, self.crops, self.folder, self.about = recipe, crops, folder, about or {}
         self.workers = workers
         self._batches: Iterator[Tensor] | None = None
-        self._searcher: Searcher | None = None
         self.stopped_by: int | None = None
         self.changes: list[str] = []
         self.seconds_heard = 0.0
@@ -79,21 +77,7 @@ class Trainer:
         """Learns from the next crops: with n processes, step k sees what step k of one with n-fold batches would."""
         if self._batches is None:  # not before a run is resumed: until then nobody knows which is the first
             self._batches = self.crops.batches(self.schedule.step * world() + rank(), world(), self.workers)
-        crops = next(self._batches)
-        return self.learner.step(crops, self.schedule, self._searched(crops))
-
-    def _searched(self, crops: Tensor) -> Tensor | None:
-        """Tokens of the first crops, found with the weights that the run began with."""
-        number = round(self.recipe.searched * len(crops))
-        if not number:
-            return None
-        if self._searcher is None:
-            path = self.folder / SEARCHED
-            if not path.exists():
-                with checkpoint.replaced(path) as partial:
-                    save_release(self.learner.average, partial, {})
-            self._searcher = Searcher(path)
-        return self._searcher(crops[:number])
+        return self.learner.step(next(self._batches), self.schedule)
 
     def run(self, save_every: float = 240.0, log_every: int = 100, quiet: bool = False) -> None:
         """Trains until the budget is used or a signal comes; saves either way. A loss that is not finite ends it with

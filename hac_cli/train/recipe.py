@@ -126,8 +126,7 @@ class EvaluationSettings:
 class Recipe:
     """Everything that a training run is made of, but its data and its budget of time. ``precision``: that of the
     discriminators, and on a CPU of the generator's gradients. ``large``: more parameters than a release has.
-    ``frozen``: what doesn't learn. ``searched``: share of the crops for which the decoder gets the tokens that a search
-    finds with the weights that a run begins with.
+    ``frozen``: what doesn't learn.
     """
 
     seed: int = 0
@@ -138,7 +137,6 @@ class Recipe:
     spherical: bool = False
     dither: float = 0.0
     frozen: Literal["none", "encoder", "decoder"] = "none"
-    searched: Share = 0.0
     model: ModelConfig = field(default_factory=ModelConfig)
     crops: CropSettings = field(default_factory=CropSettings)
     losses: LossWeights = field(default_factory=LossWeights)

@@ -133,28 +133,6 @@ def test_a_frozen_half_stays_as_it_is(frozen, learning, tracking, corpus, tmp_pa
     assert changed == {learning}
 
 
-def test_a_decoder_may_learn_from_searched_tokens(corpus, tmp_path):
-    """Other than from the encoder's, from the first step on, and the same after an interruption."""
-    recipe = replace(RECIPE, frozen="encoder", searched=0.5)
-    weights = []
-    for name, chosen, stopped in (
-        ("plain", replace(recipe, searched=0.0), None),
-        ("whole", recipe, None),
-        ("parts", recipe, 3),
-    ):
-        trainer = make_trainer(corpus, tmp_path / name, chosen)
-        if stopped:
-            stop_after(trainer, stopped)
-            trainer.run(quiet=True)
-            trainer = make_trainer(corpus, tmp_path / name, chosen)
-            trainer.resume()
-        trainer.run(quiet=True)
-        weights.append(checkpoint.load(trainer.checkpoint_path)["model"])
-    plain, whole, parts = weights
-    assert_equal(whole, parts, "model")
-    assert not torch.equal(plain["decoder.0.weight"], whole["decoder.0.weight"])
-
-
 def assert_equal(one, two, where):
     if isinstance(one, dict):
         assert one.keys() == two.keys()
