@@ -154,7 +154,7 @@ def engine_options(command: Command) -> Command:
 def effort_options(command: Command) -> Command:
     """``--fast`` and ``--best``, as one ``effort``."""
     fast = click.option("--fast", "effort", flag_value="fast", default="normal",
-                        help="Code 15 times as fast, and sound worse; so does --live, and torch.")  # fmt: skip
+                        help="Code ten times as fast, and sound worse; so does --live, and torch.")  # fmt: skip
     best = click.option("--best", "effort", flag_value="best",
                         help="Sound better for as many tokens a second: try more of them. Slow.")  # fmt: skip
     return fast(best(command))
