@@ -109,8 +109,8 @@ def compress(
     ``metadata``: title, date and the like are kept. If ``frames_per_block`` is not given, a pipe's blocks are shorter
     than a file's. ``live``: every block is coded and written as soon as its audio is there, and blocks are short;
     otherwise a second or so is coded at a time, which is faster. ``threads``: 2 are faster where two cores are free;
-    the file is the same. ``effort``: "fast" takes the encoder's tokens, as ``live`` and torch do unless told otherwise,
-    "normal" tries what they decode to and changes some (``search``), "best" tries for longer.
+    the file is the same. ``effort``: "fast" takes the encoder's tokens, "normal" tries what they decode to and changes
+    some (``search``), which ``live`` and torch don't, "best" tries for longer.
 
     Raises InputError for what isn't audio that can be read, OutputError for what can't be written, ModelError for an
     unknown model, UsageError for an unknown effort or payload, for what is to be best and live or in torch, or a sink

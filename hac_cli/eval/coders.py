@@ -107,18 +107,18 @@ class HacCoder:
 
 def _code_unreleased(weights: Path, audio: Samples, effort: str) -> Coded:
     """Without a file: a .hac header can only name weights that are released."""
-    from hac_cli.codec import DecoderStream, EncoderStream
+    from hac_cli.codec import DecoderStream, EncoderStream, is_searched
     from hac_cli.conditioning import Conditioner, Restorer
     from hac_cli.model.engine import load_weights
 
     engine = load_weights(weights)
     encoder: Any
-    if effort == "fast":
-        encoder = EncoderStream(engine)
-    else:
+    if is_searched(effort):
         from hac_cli.search_stream import SearchingStream
 
         encoder = SearchingStream(engine, effort)  # type: ignore[arg-type]
+    else:
+        encoder = EncoderStream(engine)
     decoder = DecoderStream(engine)
     layout = 1, engine.config.hop_length, engine.config.look_ahead
     conditioner, restorer = Conditioner(*layout), Restorer(*layout)

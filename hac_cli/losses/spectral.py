@@ -20,7 +20,8 @@ class SpectralLoss(nn.Module):
     With ``mels`` the power is pooled into mel bands first (more bands for longer windows); without, or for a window
     of 0 bands, every STFT bin counts. The log part hears quiet detail, the linear part (spectral convergence, Arık et
     al., 2018) loud detail. The gradient of a log is that of 1/magnitude, so the quietest bins would drown the rest:
-    ``log_floor``, relative to the usual magnitude (0.02: -34 dB), is what a bin counts as at least.
+    ``log_floor``, relative to the usual magnitude (0.02: -34 dB), is what a bin counts as at least. Each sample is in
+    ``overlap`` windows.
     """
 
     def __init__(
@@ -42,8 +43,7 @@ class SpectralLoss(nn.Module):
                 self.register_buffer(f"bands{window}", filters.repeat_interleave(2, 0), persistent=False)
 
     def magnitudes(self, signal: Tensor, window: int) -> Tensor:
-        """Magnitude spectrogram ``[B, steps, bands]`` each sample in as many windows as
-        ``overlap`` says; of a full-scale sine the peak is about 1/2."""
+        """Magnitude spectrogram ``[B, steps, bands]``; of a full-scale sine the peak is about 1/2."""
         taper = getattr(self, f"window{window}") * (2 / window)
         padded = F.pad(signal[:, None], (window // 2, window // 2), mode="reflect")[:, 0]
         parts = squares(padded, taper, window // self.overlap)

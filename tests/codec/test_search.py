@@ -33,6 +33,9 @@ def test_more_effort_sounds_better():
         assert metrics.stoi(speech, more) > metrics.stoi(speech, less) + 0.005
         assert metrics.stoi(speech, more, extended=True) > metrics.stoi(speech, less, extended=True) + 0.01
         assert metrics.mel_distance(speech, more) < 0.98 * metrics.mel_distance(speech, less)
+    assert metrics.stoi(speech, best) > metrics.stoi(speech, fast) + 0.02
+    assert metrics.stoi(speech, best, extended=True) > metrics.stoi(speech, fast, extended=True) + 0.03
+    assert metrics.mel_distance(speech, best) < 0.95 * metrics.mel_distance(speech, fast)
 
 
 def test_pieces_of_any_size_give_the_same_tokens(monkeypatch):
