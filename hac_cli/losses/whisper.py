@@ -60,9 +60,10 @@ def slaney_filters(mels: int) -> Tensor:
 class Layer(nn.Module):
     """Pre-norm self-attention and feed-forward."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, gelu: str = "none") -> None:
+        """``gelu`` is how it is approximated."""
         super().__init__()
-        self.heads = heads
+        self.heads, self.gelu = heads, gelu
         self.attention_norm, self.feed_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
@@ -70,7 +71,7 @@ class Layer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv(self.attention_norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         x = x + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-        return x + self.narrow(F.gelu(self.wide(self.feed_norm(x))))
+        return x + self.narrow(F.gelu(self.wide(self.feed_norm(x)), approximate=self.gelu))
 
 
 class WhisperEncoder(nn.Module):
