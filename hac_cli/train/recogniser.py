@@ -1,6 +1,6 @@
 """The recogniser that a search listens with, taught by Whisper.
 
-    python -m hac_cli.train.recogniser CORPUS --pairs 6000 --steps 8000
+    python -m hac_cli.train.recogniser CORPUS runs/recogniser.npz --pairs 6000 --steps 8000
 
 ``losses.recogniser`` begins with what Whisper's first and last layer have, and learns to give the features of all of
 it, for recordings and for what is left of them when they are coded, by the encoder alone or by a search with the
@@ -168,7 +168,7 @@ def save(ear: Recogniser, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path)
-    parser.add_argument("--out", type=Path, default=recogniser.WEIGHTS)
+    parser.add_argument("out", type=Path, help="beside it decoded audio is kept, in audio-cache")
     parser.add_argument("--pairs", type=int, default=6000)
     parser.add_argument("--steps", type=int, default=8000, help="four a second on one core")
     parser.add_argument("--start-from", type=Path, help="a recogniser, instead of Whisper")
