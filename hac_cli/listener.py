@@ -81,7 +81,8 @@ class Target:
     over_bands: Array
     counts: Array
     powers: Array
-    features: Array  # of the recogniser
+    features: Array  # of the recogniser, and how much they change
+    changes: float
 
 
 class Listener:
@@ -111,7 +112,8 @@ class Listener:
         over_bands, _ = _normalized(over_time, -2)
         features, _ = self._recogniser(np.log(_magnitudes(mels) + np.float32(hearing.RECOGNISER_FLOOR)))
         return Target(level, audio, _magnitudes(fine), _magnitudes(mels), over_time, over_bands,
-                      counts / max(counts.sum(), 1), barks, features)  # fmt: skip
+                      counts / max(counts.sum(), 1), barks, features,
+                      max(float(np.abs(features - features.mean(0)).mean()), 1e-3))  # fmt: skip
 
     def __call__(self, output: Array, target: Target, words: bool = True) -> Heard:
         """The distance of an output, and its gradient. ``words``: by the recogniser as well."""
@@ -138,7 +140,7 @@ class Listener:
             (2, LOUDNESS, functools.partial(self._loudness, x=target.powers)),
         ]
         if words:
-            coarse.append((0, WORDS, functools.partial(self._words, x=target.features)))
+            coarse.append((0, WORDS, functools.partial(self._words, x=target.features, size=target.changes)))
         return [(self._short, fine), (self._long, coarse)]
 
     @staticmethod
@@ -215,13 +217,12 @@ class Listener:
         found = sum(share * size for share, size in zip(shares, sizes, strict=True))
         return found, by_x.astype(np.float32), by_y.astype(np.float32)
 
-    def _words(self, power: Array, x: Array) -> Heard:
+    def _words(self, power: Array, x: Array, size: float) -> Heard:
         """``losses.recogniser``: distance of features against how much those of the target change."""
         magnitude = _magnitudes(power)
         heard = magnitude + np.float32(hearing.RECOGNISER_FLOOR)
         features, trace = self._recogniser(np.log(heard))
         distance = features - x
-        size = max(float(np.abs(x - x.mean(0)).mean()), 1e-3)
         slope = self._recogniser.back(np.sign(distance) / np.float32(x.size * size), trace)
         return float(np.abs(distance).mean()) / size, slope / (2 * heard * magnitude)
 

@@ -119,6 +119,12 @@ class _Convolution:
         return found[1:-1]
 
 
+@functools.lru_cache(4)
+def _positions(count: int, width: int) -> Array:
+    """The same for every decoding of a passage, and passages are mostly as long as each other."""
+    return sinusoids(count, width)
+
+
 class _Attention:
     """Every position hears all others (Vaswani et al., 2017)."""
 
@@ -182,7 +188,7 @@ class Recogniser:
             x, slope = convolution(x)
             slopes.append(slope)
             steps.append(len(x))
-        x = x + sinusoids(*x.shape)
+        x = x + _positions(*x.shape)
         for layer in self._layers:
             x, trace = layer(x)
             traces.append(trace)

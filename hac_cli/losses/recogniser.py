@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hac_cli.losses.hearing import LOUDNESS_WINDOW, RECOGNISER_FLOOR, RECOGNISER_MELS, hann, mel_filters, sinusoids
 from hac_cli.losses.spectrum import squares
-from hac_cli.losses.whisper import Layer
+from hac_cli.losses.whisper import Layer, feature_distance
 
 WIDTH, HEADS, LAYERS = 384, 6, 2
 
@@ -68,8 +68,7 @@ class RecogniserLoss(nn.Module):
         """Signals ``[B, T]`` of about unit RMS."""
         with torch.no_grad():
             x = self.recogniser(target)
-        size = (x - x.mean(1, keepdim=True)).abs().mean((1, 2)).clamp_min(1e-3)
-        return ((self.recogniser(output) - x).abs().mean((1, 2)) / size).mean()
+        return feature_distance(self.recogniser(output), x)
 
 
 def from_tensors(tensors: Mapping[str, NDArray]) -> Recogniser:

@@ -151,6 +151,12 @@ def name_in_file(name: str) -> str:
     return "/".join(["encoder", *([f"layer_{where[1]}"] if where else []), NAMES[module], kind])
 
 
+def feature_distance(y: Tensor, x: Tensor) -> Tensor:
+    """Of features ``[B, positions, width]``, relative to the deviation over time of the target's, ``x``."""
+    size = (x - x.mean(1, keepdim=True)).abs().mean((1, 2)).clamp_min(1e-3)
+    return ((y - x).abs().mean((1, 2)) / size).mean()
+
+
 class WhisperLoss(nn.Module):
     """Mean over the encoder's layers of the features' distance, relative to the target's deviation over time."""
 
@@ -169,6 +175,5 @@ class WhisperLoss(nn.Module):
             wanted = self.features(target)
         losses = []
         for y, x in zip(self.features(output), wanted, strict=True):
-            size = (x - x.mean(1, keepdim=True)).abs().mean((1, 2)).clamp_min(1e-3)
-            losses.append(((y - x).abs().mean((1, 2)) / size).mean())
+            losses.append(feature_distance(y, x))
         return torch.stack(losses).mean()

@@ -20,15 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from hac_cli import recogniser
+from hac_cli.codec import decode, encode
 from hac_cli.losses.hearing import LOUDNESS_WINDOW, RECOGNISER_MELS, STEPS_PER_POSITION, mel_filters
 from hac_cli.losses.recogniser import Recogniser, from_tensors
 from hac_cli.losses.spectral import normalize_level
-from hac_cli.losses.whisper import WhisperLoss, find_checkpoint, load_encoder, slaney_filters
-from hac_cli.model.engine import load_weights
-from hac_cli.model.numpy_engine import NumpyEngine
-from hac_cli.model.released import DEFAULT_MODEL, find
-from hac_cli.model.stream import DecoderStream, EncoderStream
-from hac_cli.search_stream import SearchingStream
+from hac_cli.losses.whisper import SAMPLE_RATE, SPEECH_LEVEL, WhisperLoss, find_checkpoint, load_encoder, slaney_filters
 from hac_cli.train import data
 from hac_cli.train.crops import Crops, CropSettings
 
@@ -53,28 +49,20 @@ class Pairs:
     features: Tensor
 
 
-def collect(crops: Crops, weights: Path, pairs: int, seed: int) -> Pairs:
-    """Codes so many crops with the weights of a released model."""
-    engine, teacher, ear = load_weights(weights), WhisperLoss(load_encoder(find_checkpoint())), Recogniser()
-    assert isinstance(engine, NumpyEngine)
+def collect(crops: Crops, pairs: int, seed: int) -> Pairs:
+    """Codes so many crops."""
+    teacher, ear = WhisperLoss(load_encoder(find_checkpoint())), Recogniser()
     rng = np.random.default_rng(seed)
     logs, features = [], []
     for index in range(pairs):
         crop = crops.crop(index)
-        both = torch.from_numpy(np.stack([crop, coded(engine, crop, rng.random() < SEARCHED)]))
+        tokens = encode(crop, effort="normal" if rng.random() < SEARCHED else "fast")
+        both = torch.from_numpy(np.stack([crop, decode(tokens, samples=len(crop))[0]]))
         both, _ = normalize_level(both, both)
         with torch.no_grad():
             logs.append(ear.logs(both).half())
             features.append(between(teacher.features(both)[-1], (logs[-1].shape[1] + 1) // 2).half())
     return Pairs(torch.stack(logs), torch.stack(features))
-
-
-def coded(engine: NumpyEngine, audio: np.ndarray, searched: bool) -> np.ndarray:
-    """What comes back of mono ``audio [T]``."""
-    encoder = SearchingStream(engine, "normal") if searched else EncoderStream(engine)
-    decoder = DecoderStream(engine)
-    tokens = np.concatenate([encoder.push(audio[None]), encoder.flush()], 1)
-    return np.concatenate([decoder.push(tokens), decoder.flush()], 1)[0, : len(audio)]
 
 
 def between(features: Tensor, positions: int) -> Tensor:
@@ -91,9 +79,9 @@ def first(crops: Crops, mean: Tensor) -> Recogniser:
     whole, ear = teacher.encoder, Recogniser()
     heard = torch.from_numpy(np.stack([crops.crop(index) for index in range(HEARD)]))
     heard, _ = normalize_level(heard, heard)
-    usual = teacher.log_mel(teacher.resample(0.1 * heard)).mean((0, 2))
+    usual = teacher.log_mel(teacher.resample(SPEECH_LEVEL * heard)).mean((0, 2))
     theirs, ours = (
-        _centres(slaney_filters(RECOGNISER_MELS).numpy(), 8000),
+        _centres(slaney_filters(RECOGNISER_MELS).numpy(), SAMPLE_RATE / 2),
         _centres(mel_filters(LOUDNESS_WINDOW // 2 + 1, RECOGNISER_MELS), data.SAMPLE_RATE / 2),
     )
     shares = np.stack([np.interp(theirs, ours, band) for band in np.eye(RECOGNISER_MELS)], 1)  # [theirs, ours]
@@ -175,7 +163,7 @@ def main() -> None:
     options = parser.parse_args()
     corpus = data.load([data.Source.parse(str(options.corpus))], options.out.parent / "audio-cache")
     crops = Crops(data.split(corpus, data.HELD_OUT_SPEAKERS)[0], CROPS, seed=0)
-    pairs = collect(crops, find(DEFAULT_MODEL).path, options.pairs, seed=0)
+    pairs = collect(crops, options.pairs, seed=0)
     if options.start_from:
         ear = from_tensors(recogniser.read_tensors(options.start_from))
     else:

@@ -15,7 +15,6 @@ from hac_cli.codec import decode, encode
 from hac_cli.losses.recogniser import Recogniser, from_tensors
 from hac_cli.losses.spectral import normalize_level
 from hac_cli.losses.whisper import WhisperLoss, find_checkpoint, load_encoder
-from hac_cli.model.released import DEFAULT_MODEL, find
 from hac_cli.recogniser import read_tensors
 from hac_cli.train import data
 from hac_cli.train import recogniser as training
@@ -35,7 +34,7 @@ def crops(tmp_path_factory) -> Crops:
 
 @pytest.fixture(scope="module")
 def pairs(crops) -> training.Pairs:
-    return training.collect(crops, find(DEFAULT_MODEL).path, 8, seed=0)
+    return training.collect(crops, 8, seed=0)
 
 
 @torch.no_grad()
